@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+ssize_t bv_read_full(int fd, void *buf, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = read(fd, (char *)buf + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t bv_pread_full(int fd, void *buf, size_t size, off_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(fd, (char *)buf + done, size - done, offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+int bv_write_full(int fd, const void *buf, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = write(fd, (const char *)buf + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int bv_pwrite_full(int fd, const void *buf, size_t size, off_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(fd, (const char *)buf + done, size - done, offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static enum bv_code open_code(int sys_errno)
+{
+    switch (sys_errno) {
+    case ENOENT:
+        return BV_ENOJOB;
+    case EACCES:
+    case EPERM:
+        return BV_EDENIED;
+    default:
+        return BV_ESTORE;
+    }
+}
+
+int bv_read_file(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size, struct bv_error *err)
+{
+    autoclose int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return bv_fail(err, open_code(errno), errno, "cannot open %s", name);
+
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot stat %s", name);
+    if (!S_ISREG(st.st_mode))
+        return bv_fail(err, BV_ECORRUPT, 0, "%s is not a regular file", name);
+    if ((uint64_t)st.st_size > max)
+        return bv_fail(err, BV_ECORRUPT, 0, "%s has %lld bytes, more than the %zu allowed", name, (long long)st.st_size,
+                       max);
+
+    autofree char *buf = bv_alloc((size_t)st.st_size + 1);
+    ssize_t n = bv_read_full(fd, buf, (size_t)st.st_size);
+    if (n < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot read %s", name);
+
+    buf[n] = '\0';
+    *ret = steal_ptr(&buf);
+    if (ret_size)
+        *ret_size = (size_t)n;
+    return 0;
+}
+
+char *bv_read_proc(int dirfd, const char *name, size_t max)
+{
+    autoclose int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+
+    autofree char *buf = NULL;
+    size_t size = 0, room = 0;
+    for (;;) {
+        if (size + 1 >= room) {
+            room = room ? room * 2 : 4096;
+            buf = bv_realloc(buf, room, 1);
+        }
+        ssize_t n = bv_read_full(fd, buf + size, room - size - 1);
+        if (n < 0)
+            return NULL;
+        if (n == 0)
+            break;
+        size += (size_t)n;
+        if (size > max) {
+            errno = EFBIG;
+            return NULL;
+        }
+    }
+    buf[size] = '\0';
+    return steal_ptr(&buf);
+}
+
+int bv_publish(int dirfd, const char *name, const void *bytes, size_t size, int replace, struct bv_error *err)
+{
+    char tmp[NAME_MAX + 32];
+    snprintf(tmp, sizeof(tmp), ".%.200s.%d.tmp", name, (int)getpid());
+    unlinkat(dirfd, tmp, 0);
+
+    autoclose int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create %s", tmp);
+
+    int rc = 0;
+    if (bv_write_full(fd, bytes, size) < 0 || fsync(fd) < 0)
+        rc = bv_fail(err, bv_store_code(errno), errno, "cannot write %s", name);
+    /* link(2) is atomic and exclusive on every file system, NFS included; rename with NOREPLACE is not on all. */
+    else if (replace ? renameat(dirfd, tmp, dirfd, name) < 0 : linkat(dirfd, tmp, dirfd, name, 0) < 0)
+        rc = bv_fail(err, errno == EEXIST ? BV_EBUSY : bv_store_code(errno), errno, "cannot publish %s", name);
+    if (rc < 0 || !replace)
+        unlinkat(dirfd, tmp, 0);
+    if (rc < 0)
+        return -1;
+    if (fsync(dirfd) < 0)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot sync the directory of %s", name);
+    return 0;
+}
+
+static int copy_range(int from, int to, off_t begin, off_t end)
+{
+    autofree char *buf = NULL;
+    const size_t chunk = 1 << 20;
+
+    while (begin < end) {
+        size_t want = (size_t)(end - begin) < chunk ? (size_t)(end - begin) : chunk;
+        off_t in = begin, out = begin;
+        ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - begin), 0);
+        if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EBADF)) {
+            if (!buf)
+                buf = bv_alloc(chunk);
+            n = bv_pread_full(from, buf, want, begin);
+            if (n > 0 && bv_pwrite_full(to, buf, (size_t)n, begin) < 0)
+                return -1;
+        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0) { /* shorter than announced: the caller compares sizes and must not be told that all is there */
+            errno = EIO;
+            return -1;
+        }
+        begin += n;
+    }
+    return 0;
+}
+
+int bv_copy_file(int from, int to, off_t size, int *ret_reflinked)
+{
+    struct file_clone_range whole = {.src_fd = from, .src_length = (uint64_t)size};
+    int reflinked = size > 0 && ioctl(to, FICLONERANGE, &whole) == 0;
+    if (ret_reflinked)
+        *ret_reflinked = reflinked;
+    if (reflinked)
+        return 0;
+    if (ftruncate(to, size) < 0)
+        return -1;
+
+    off_t at = 0;
+    while (at < size) {
+        off_t data = lseek(from, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            return 0; /* only a hole is left */
+        if (data < 0)
+            return copy_range(from, to, at, size);
+        off_t hole = lseek(from, data, SEEK_HOLE);
+        if (hole < 0 || hole > size)
+            hole = size;
+        if (data < hole && copy_range(from, to, data, hole) < 0)
+            return -1;
+        at = hole > data ? hole : size;
+    }
+    return 0;
+}
+
+static int remove_below(int dirfd, struct bv_error *err)
+{
+    autoclosedir DIR *dir = fdopendir(dirfd);
+    if (!dir) {
+        close(dirfd);
+        return bv_fail(err, BV_ESTORE, errno, "cannot list a directory");
+    }
+    for (;;) {
+        errno = 0;
+        struct dirent *e = readdir(dir);
+        if (!e)
+            return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory") : 0;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (bv_remove_tree(dirfd, e->d_name, err) < 0)
+            return bv_wrap(err, "%s", e->d_name);
+    }
+}
+
+int bv_remove_tree(int dirfd, const char *name, struct bv_error *err)
+{
+    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return bv_fail(err, BV_ESTORE, errno, "cannot remove %s", name);
+
+    int sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (sub < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot open %s", name);
+    if (remove_below(sub, err) < 0)
+        return -1;
+    if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        return bv_fail(err, BV_ESTORE, errno, "cannot remove %s", name);
+    return 0;
+}

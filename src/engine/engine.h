@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+/* An engine takes the state of a process tree and puts it back. Its functions run inside the capsule, in a process of
+ * their own that the caller kills when a deadline passes: an engine may hang, it must not leave the tree half done. */
+
+#define BV_ENGINE_API 1
+
+/* What an engine declares to be able to do. */
+enum bv_engine_capability {
+    BV_ENGINE_LEAVE_RUNNING = 1 << 0, /* the tree may go on after a dump */
+    BV_ENGINE_ROOTLESS = 1 << 1,      /* works in a user namespace of the job's own */
+    BV_ENGINE_FROZEN_HOOK = 1 << 2,   /* calls back while the tree is frozen and the images are complete */
+    BV_ENGINE_TCP = 1 << 3,           /* keeps TCP connections inside a private network */
+    BV_ENGINE_TTY = 1 << 4,           /* keeps a terminal whose master is Bivouac's */
+};
+
+enum bv_leave {
+    BV_LEAVE_RUNNING,
+    BV_LEAVE_STOPPED, /* every process got SIGSTOP */
+    BV_LEAVE_DEAD,    /* killed, after `frozen` returned 0 */
+};
+
+/* One end of a pipe or socket that is not part of the tree: at a restore the tree gets descriptor `fd` for what had
+ * inode `ino` when it was dumped. */
+struct bv_engine_pipe {
+    uint64_t ino;
+    int fd;
+};
+
+struct bv_engine_dump {
+    pid_t root;
+    int images_fd; /* empty directory for the engine's files */
+    enum bv_leave leave;
+    int private_network;
+    int tty;               /* the tree's terminal has its master outside */
+    const char *cache_dir; /* a directory of the user's own for what the engine knows of this kernel; may be NULL */
+    /* Called while the tree is frozen and all images are written. -1: the dump fails and the tree runs on, whatever
+     * `leave` says. May be NULL. */
+    int (*frozen)(void *arg, struct bv_error *err);
+    void *arg;
+};
+
+struct bv_engine_restore {
+    pid_t root; /* expected pid of the tree's root */
+    int images_fd;
+    int private_network;
+    const char *cache_dir;
+    const struct bv_engine_pipe *pipes;
+    size_t pipe_count;
+    /* Called with the new master of the tree's terminal, which the callee owns. NULL if it has none. */
+    void (*terminal)(void *arg, int master_fd);
+    /* Called when the whole tree is restored and has not run yet. -1: the tree is killed. May be NULL. */
+    int (*restored)(void *arg, struct bv_error *err);
+    void *arg;
+};
+
+struct bv_engine_info {
+    char version[64];
+    char path[4096];
+};
+
+struct bv_engine {
+    size_t struct_size;
+    unsigned api; /* BV_ENGINE_API */
+    const char *name;
+    unsigned capabilities;
+
+    /* Find the engine's program and see whether it is new enough. Cheap; runs anywhere.
+     * Errors: BV_ENOENGINE with what to do. */
+    int (*probe)(struct bv_engine_info *ret, struct bv_error *err);
+
+    /* Errors: BV_ENOENGINE, BV_EENGINE (with the tail of the engine's log), BV_ENOSPACE, or what `frozen` reported. */
+    int (*dump)(const struct bv_engine_dump *d, struct bv_error *err);
+
+    /* Restore the tree. Its root becomes a child of the calling process or of the capsule's init.
+     * Errors: BV_ENOENGINE, BV_ERESTORE (with the tail of the log), BV_ECHANGED, BV_EHOST, or what `restored` said. */
+    int (*restore)(const struct bv_engine_restore *r, struct bv_error *err);
+};
+
+/* The engine called `name`, NULL = the default one. Errors: BV_EUSAGE. Static. */
+const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err);

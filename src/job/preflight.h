@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+/* Preflight: what in a live process tree would stop a checkpoint, or be lost by one, in plain words. */
+
+enum bv_finding_weight {
+    BV_FINDING_NOTE,    /* good to know: kept, but with a condition */
+    BV_FINDING_WEAKENS, /* the checkpoint succeeds and something is lost */
+    BV_FINDING_BLOCKS,  /* the checkpoint would fail */
+};
+
+struct bv_finding {
+    enum bv_finding_weight weight;
+    const char *topic; /* stable word for scripts: "io_uring", "tcp-outside", … static */
+    pid_t pid;         /* 0 if it is not about one process */
+    char comm[64];
+    char *text;         /* one sentence: what is there */
+    const char *remedy; /* one sentence: what to do; static */
+};
+
+struct bv_findings {
+    struct bv_finding *finding; /* heaviest first, then by topic and pid; the same topic at most 8 times */
+    size_t count;
+};
+void bv_findings_free(struct bv_findings *f);
+
+struct bv_preflight {
+    int procfd;          /* an open /proc directory */
+    pid_t root;          /* pid of the tree's root in it */
+    int in_capsule;      /* the tree runs in a capsule: own pid, mount and ipc namespaces, /dev/shm and terminal are
+                            accounted for; else it is judged as what `bivouac run` would start */
+    int private_network; /* the capsule has its own network */
+};
+
+/* Inspect. The tree may be running; what vanishes meanwhile is left out.
+ * Errors: BV_ENOTRUNNING, BV_EDENIED, BV_EINTERNAL. Findings are no errors. */
+int bv_preflight_run(const struct bv_preflight *p, struct bv_findings *ret, struct bv_error *err);
+
+/* How many of them block. */
+size_t bv_preflight_blocking(const struct bv_findings *f);
+
+/* [{"weight": "blocks", "topic": …, "pid": …, "command": …, "text": …, "remedy": …}], a new reference. */
+json_t *bv_findings_json(const struct bv_findings *f);
