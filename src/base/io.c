@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -141,21 +142,42 @@ char *bv_read_proc(int dirfd, const char *name, size_t max)
     return steal_ptr(&buf);
 }
 
+/* A name for the file in the making that nobody else uses: the directory may be shared by hosts and pid namespaces, so
+ * a pid does not tell two writers apart. */
+static int create_aside(int dirfd, const char *name, char tmp[NAME_MAX + 1])
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return -1;
+    snprintf(tmp, NAME_MAX + 1, ".%.200s.%016llx.tmp", name, (unsigned long long)random);
+    return openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+/* link(2) is atomic and exclusive on every file system, NFS included; rename with NOREPLACE is not on all. When the
+ * answer of an NFS server is lost, the repeated request finds the name taken by ourselves: the link count tells. */
+static int link_exclusive(int dirfd, int fd, const char *tmp, const char *name)
+{
+    if (linkat(dirfd, tmp, dirfd, name, 0) == 0)
+        return 0;
+    int saved = errno;
+    struct stat st;
+    if (saved == EEXIST && fstat(fd, &st) == 0 && st.st_nlink == 2)
+        return 0;
+    errno = saved;
+    return -1;
+}
+
 int bv_publish(int dirfd, const char *name, const void *bytes, size_t size, int replace, struct bv_error *err)
 {
-    char tmp[NAME_MAX + 32];
-    snprintf(tmp, sizeof(tmp), ".%.200s.%d.tmp", name, (int)getpid());
-    unlinkat(dirfd, tmp, 0);
-
-    autoclose int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    char tmp[NAME_MAX + 1];
+    autoclose int fd = create_aside(dirfd, name, tmp);
     if (fd < 0)
-        return bv_fail(err, bv_store_code(errno), errno, "cannot create %s", tmp);
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create %s", name);
 
     int rc = 0;
     if (bv_write_full(fd, bytes, size) < 0 || fsync(fd) < 0)
         rc = bv_fail(err, bv_store_code(errno), errno, "cannot write %s", name);
-    /* link(2) is atomic and exclusive on every file system, NFS included; rename with NOREPLACE is not on all. */
-    else if (replace ? renameat(dirfd, tmp, dirfd, name) < 0 : linkat(dirfd, tmp, dirfd, name, 0) < 0)
+    else if (replace ? renameat(dirfd, tmp, dirfd, name) < 0 : link_exclusive(dirfd, fd, tmp, name) < 0)
         rc = bv_fail(err, errno == EEXIST ? BV_EBUSY : bv_store_code(errno), errno, "cannot publish %s", name);
     if (rc < 0 || !replace)
         unlinkat(dirfd, tmp, 0);
