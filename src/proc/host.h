@@ -25,5 +25,6 @@ int bv_cpu_flags(char **ret, struct bv_error *err);
 /* Words of `wanted` that `have` lacks, separated by spaces; NULL if none. Both as bv_cpu_flags() gives. Allocated. */
 char *bv_cpu_missing(const char *wanted, const char *have);
 
-/* Is process `pid` the one that started at `start_time` (bv_task)? In our own pid namespace. */
+/* Is process `pid` the one that started at `start_time` (bv_task), and does it live? A zombie does not. In our own pid
+ * namespace. */
 int bv_process_is(pid_t pid, unsigned long long start_time);
