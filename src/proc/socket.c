@@ -7,19 +7,16 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
-#include "base/msg.h"
+#include "proc/inside.h"
 
 #define TABLE_MAX (64 << 20) /* bytes; a line of /proc/net/tcp6 has ~190: some 350000 sockets */
 
@@ -126,85 +123,10 @@ void bv_unix_free(struct bv_unix_sockets *s)
     *s = (struct bv_unix_sockets){0};
 }
 
-static int open_namespace(int procfd, pid_t pid, const char *kind)
+static int diag_socket(const void *arg)
 {
-    char name[48];
-    snprintf(name, sizeof(name), "%d/ns/%s", (int)pid, kind);
-    return openat(procfd, name, O_RDONLY | O_CLOEXEC);
-}
-
-/* 1 if the open namespace is our own, 0 if not, -1 with errno. */
-static int is_ours(int fd, const char *kind)
-{
-    char name[48];
-    struct stat ours, theirs;
-    snprintf(name, sizeof(name), "/proc/self/ns/%s", kind);
-    if (stat(name, &ours) < 0 || fstat(fd, &theirs) < 0)
-        return -1;
-    return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
-}
-
-static int diag_socket(void)
-{
+    (void)arg;
     return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-}
-
-/* Run in a child: enter the namespaces, make the socket there, hand it over. Returns the exit status: an errno. */
-static int hand_over(int channel, int net, int user)
-{
-    if (user >= 0 && setns(user, CLONE_NEWUSER) < 0)
-        return errno;
-    if (setns(net, CLONE_NEWNET) < 0)
-        return errno;
-    autoclose int diag = diag_socket();
-    if (diag < 0)
-        return errno;
-    autojson json_t *empty = json_object();
-    return bv_msg_send(channel, empty, &diag, 1, bv_deadline_in(10), NULL) < 0 ? EIO : 0;
-}
-
-/* A sock_diag socket of another network namespace; `user` is its owner's namespace, or -1 if that is ours.
- * Returns the descriptor, or -1 with errno. */
-static int diag_socket_in(int net, int user)
-{
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -1;
-    autoclose int mine = pair[0], theirs = pair[1];
-
-    pid_t child = fork();
-    if (child < 0)
-        return -1;
-    if (child == 0)
-        _exit(hand_over(theirs, net, user));
-    close_fd(&theirs);
-
-    automsg struct bv_msg msg = {0};
-    int got = bv_msg_recv(mine, &msg, bv_deadline_in(10), NULL);
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (got == 1 && msg.fd_count == 1)
-        return bv_msg_take_fd(&msg, 0);
-    errno = WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EIO;
-    return -1;
-}
-
-/* A sock_diag socket of the network namespace of `pid`. -1 with errno. */
-static int diag_socket_of(int procfd, pid_t pid)
-{
-    autoclose int net = open_namespace(procfd, pid, "net");
-    int ours = net < 0 ? -1 : is_ours(net, "net");
-    if (ours < 0)
-        return -1;
-    if (ours)
-        return diag_socket();
-
-    autoclose int user = open_namespace(procfd, pid, "user");
-    ours = user < 0 ? -1 : is_ours(user, "user");
-    if (ours < 0)
-        return -1;
-    return diag_socket_in(net, ours ? -1 : user);
 }
 
 static void take_name(struct bv_unix_socket *s, const char *bytes, size_t size)
@@ -297,7 +219,7 @@ static int by_inode(const void *a, const void *b)
 
 int bv_unix_scan(int procfd, pid_t pid, struct bv_unix_sockets *ret, struct bv_error *err)
 {
-    autoclose int diag = diag_socket_of(procfd, pid);
+    autoclose int diag = bv_open_inside(procfd, pid, "net", diag_socket, NULL);
     if (diag < 0)
         return denied_or_gone(pid, errno, err);
 
