@@ -32,6 +32,16 @@ excerpt()
     sed -n '1,40s/^/# /p'
 }
 
+# One line of a command that may have many arguments.
+shorten()
+{
+    if ((${#1} > 200)); then
+        printf '%s ...' "${1:0:200}"
+    else
+        printf '%s' "$1"
+    fi
+}
+
 # plan N: optional; says at the start how many checks there will be.
 plan()
 {
@@ -82,7 +92,7 @@ ok()
         pass "$name"
     else
         not_ok "$name"
-        diag "status $status of: $*"
+        diag "status $status of: $(shorten "$*")"
         tail -n 30 <<<"$output" | diag
     fi
 }
@@ -98,7 +108,7 @@ fails()
         pass "$name"
     else
         not_ok "$name"
-        diag "status $status, expected $expected, of: $*"
+        diag "status $status, expected $expected, of: $(shorten "$*")"
         tail -n 30 <<<"$output" | diag
     fi
 }
