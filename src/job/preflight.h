@@ -42,6 +42,9 @@ struct bv_preflight {
  * Errors: BV_ENOTRUNNING, BV_EDENIED, BV_EINTERNAL. Findings are no errors. */
 int bv_preflight_run(const struct bv_preflight *p, struct bv_findings *ret, struct bv_error *err);
 
+/* "blocks", "weakens" or "notes". Static. */
+const char *bv_finding_weight_name(enum bv_finding_weight weight);
+
 /* How many of them block. */
 size_t bv_preflight_blocking(const struct bv_findings *f);
 

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "job/preflight_rules.h"
+#include "proc/field.h"
+
+/* The engine keeps an unlinked file in the image up to this many bytes on disk (--ghost-limit). */
+#define GHOST_LIMIT (1LL << 30)
+
+static int begins(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static char *anonymous(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p;
+    if (fd->kind != BV_FD_ANON || !begins(fd->target + strlen("anon_inode:"), arg))
+        return NULL;
+    return bv_asprintf("descriptor %d is %s", fd->fd, fd->target + strlen("anon_inode:"));
+}
+
+static char *io_uring(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_ANON || strcmp(fd->target, "anon_inode:[io_uring]") != 0)
+        return NULL;
+    return bv_asprintf("an io_uring ring is open (descriptor %d)", fd->fd);
+}
+
+/* All kinds of anonymous inode that either have a rule of their own or are kept. */
+static char *unknown_object(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    static const char *const known[] = {"[eventfd]",     "[eventpoll]",  "[signalfd]", "[timerfd]",
+                                        "[pidfd]",       "inotify",      "[fanotify]", "[io_uring]",
+                                        "[userfaultfd]", "[perf_event]", "bpf",        "[bpf"};
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_ANON)
+        return NULL;
+    const char *name = fd->target + strlen("anon_inode:");
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (begins(name, known[i]))
+            return NULL;
+    return bv_asprintf("descriptor %d is %s, a kernel object that cannot be kept", fd->fd, name);
+}
+
+static char *inotify(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_ANON || !begins(fd->target, "anon_inode:inotify") || !strstr(fd->info, "\ninotify wd:"))
+        return NULL; /* without a watch there is nothing that the engine would fail on */
+    return bv_asprintf("it watches files with inotify (descriptor %d)", fd->fd);
+}
+
+static char *semaphore_eventfd(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_ANON || bv_field_number(fd->info, "eventfd-semaphore", 10, 0) == 0)
+        return NULL;
+    return bv_asprintf("descriptor %d is an eventfd that counts like a semaphore, and would be a plain one afterwards",
+                       fd->fd);
+}
+
+static char *outside_pidfd(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)arg;
+    if (fd->kind != BV_FD_ANON || !begins(fd->target, "anon_inode:[pidfd]"))
+        return NULL;
+    pid_t pid = (pid_t)bv_field_number(fd->info, "Pid", 10, -1); /* -1 when that process is gone */
+    if (pid < 0 || pf_is_ours(p->tree, pid))
+        return NULL;
+    return bv_asprintf("descriptor %d refers to a process that is not of the job", fd->fd);
+}
+
+/* Type of the file system that an open file is on, 0 if it cannot be seen. O_PATH touches no device and no server. */
+static long file_system(const struct pf_process *p, const struct bv_fd *fd)
+{
+    autoclose int file = bv_fd_reopen(p->tree->p->procfd, p->task.pid, fd->fd, O_PATH);
+    struct statfs fs;
+    return file < 0 || fstatfs(file, &fs) < 0 ? 0 : (long)fs.f_type;
+}
+
+static char *message_queue(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)arg;
+    if (fd->kind != BV_FD_FILE || file_system(p, fd) != 0x19800202)
+        return NULL;
+    return bv_asprintf("the POSIX message queue %s is open", fd->target);
+}
+
+static const char *network_name(long type)
+{
+    static const struct {
+        long type;
+        const char *name;
+    } known[] = {
+        {0x6969, "NFS"},      {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"},
+        {0x65735546, "FUSE"}, {0x00c36400, "CephFS"}, {0x5346414f, "AFS"},  {0xff534d42, "CIFS"},
+        {0xfe534d42, "SMB"},  {0x01021997, "9P"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if ((uint32_t)known[i].type == (uint32_t)type)
+            return known[i].name;
+    return NULL;
+}
+
+static char *network_file(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)arg;
+    if (fd->kind != BV_FD_FILE || (fd->flags & O_ACCMODE) == O_RDONLY || fd->deleted)
+        return NULL;
+    const char *name = network_name(file_system(p, fd));
+    return name ? bv_asprintf("%s is open for writing on a network file system (%s)", fd->target, name) : NULL;
+}
+
+static char *big_deleted_file(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_FILE || fd->st.st_nlink > 0 || begins(fd->target, "/memfd:") ||
+        (long long)fd->st.st_blocks * 512 <= GHOST_LIMIT)
+        return NULL;
+    return bv_asprintf("%s is open and has been deleted, and has %lld MiB, more than 1024", fd->target,
+                       (long long)fd->st.st_blocks / 2048);
+}
+
+/* A deleted directory with a deleted file in it: dumped, but the restore of both fails. */
+static char *deleted_directory(const struct pf_process *p, const struct bv_fd *dir, const char *arg)
+{
+    (void)arg;
+    if (dir->kind != BV_FD_DIR || !dir->deleted)
+        return NULL;
+    size_t n = strlen(dir->target);
+    for (size_t i = 0; i < p->fds.count; i++) {
+        const struct bv_fd *fd = &p->fds.fd[i];
+        if (fd->deleted && fd != dir && strncmp(fd->target, dir->target, n) == 0 && fd->target[n] == '/')
+            return bv_asprintf("the deleted directory %s and a deleted file in it are both open", dir->target);
+    }
+    return NULL;
+}
+
+/* A file is only found again if its mount is one that the process sees. Judged in a capsule only: outside of one the
+ * job's mounts are not made yet. */
+static char *outside_mount(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)arg;
+    if (!p->tree->p->in_capsule || fd->target[0] != '/' || begins(fd->target, "/memfd:") || !p->mountinfo[0])
+        return NULL;
+    if (fd->kind != BV_FD_FILE && fd->kind != BV_FD_DIR && fd->kind != BV_FD_CHAR && fd->kind != BV_FD_FIFO)
+        return NULL;
+
+    char wanted[24];
+    int n = snprintf(wanted, sizeof(wanted), "%lld ", (long long)bv_field_number(fd->info, "mnt_id", 10, -1));
+    for (const char *line = p->mountinfo; *line;) {
+        if (strncmp(line, wanted, (size_t)n) == 0)
+            return NULL;
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    return bv_asprintf("descriptor %d, %s, was opened outside of the job's own mounts", fd->fd, fd->target);
+}
+
+/* The character devices that every host has and that have no state, and terminals. */
+static int is_plain_device(dev_t dev)
+{
+    unsigned maj = major(dev), min = minor(dev);
+    if (maj == 1)
+        return min == 3 || min == 5 || min == 7 || min == 8 || min == 9; /* null zero full random urandom */
+    if (maj == 5)
+        return min == 0 || min == 2; /* tty ptmx */
+    return maj >= 136 && maj <= 143; /* pts */
+}
+
+static const char *device_topic(const char *path)
+{
+    static const struct {
+        const char *prefix, *topic;
+    } known[] = {
+        {"/dev/nvidia", "gpu"}, {"/dev/kfd", "gpu"},  {"/dev/dri/", "gpu"},  {"/dev/infiniband/", "rdma"},
+        {"/dev/hfi1", "rdma"},  {"/dev/cxi", "rdma"}, {"/dev/knem", "rdma"}, {"/dev/xpmem", "rdma"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (begins(path, known[i].prefix))
+            return known[i].topic;
+    return "device";
+}
+
+static char *device(const struct pf_process *p, const struct bv_fd *fd, const char *topic)
+{
+    (void)p;
+    if (fd->kind != BV_FD_CHAR && fd->kind != BV_FD_BLOCK)
+        return NULL;
+    if ((fd->kind == BV_FD_CHAR && is_plain_device(fd->st.st_rdev)) || strcmp(device_topic(fd->target), topic) != 0)
+        return NULL;
+    return bv_asprintf("the device %s is open", fd->target);
+}
+
+#define BLOCKS  .weight = BV_FINDING_BLOCKS
+#define WEAKENS .weight = BV_FINDING_WEAKENS
+#define NOTE    .weight = BV_FINDING_NOTE
+
+/* Not to be seen from outside, and therefore without a rule: events that an inotify descriptor holds, file leases. */
+const struct pf_rule pf_file_rules[] = {
+    {.topic = "io_uring", BLOCKS, .fd = io_uring, .remedy = PF_REMEDY_IO_URING},
+    {.topic = "userfaultfd",
+     BLOCKS,
+     .fd = anonymous,
+     .arg = "[userfaultfd]",
+     .remedy = "Turn off in the program what handles page faults by itself (userfaultfd)."},
+    {.topic = "perf_event",
+     BLOCKS,
+     .fd = anonymous,
+     .arg = "[perf_event]",
+     .remedy = "Run without a profiler or hardware counters (perf, PAPI)."},
+    {.topic = "bpf", BLOCKS, .fd = anonymous, .arg = "bpf", .remedy = "Let the program close its BPF objects."},
+    {.topic = "bpf", BLOCKS, .fd = anonymous, .arg = "[bpf", .remedy = "Let the program close its BPF objects."},
+    {.topic = "kernel-object",
+     BLOCKS,
+     .fd = unknown_object,
+     .remedy = "Let the program close it before the checkpoint."},
+    {.topic = "inotify",
+     BLOCKS,
+     .fd = inotify,
+     .remedy = "Let the program poll instead of watching (tail -f: add ---disable-inotify)."},
+    {.topic = "fanotify",
+     BLOCKS,
+     .fd = anonymous,
+     .arg = "[fanotify]",
+     .remedy = "Let the program poll instead of watching."},
+    {.topic = "mqueue",
+     BLOCKS,
+     .fd = message_queue,
+     .remedy = "Let the program talk through pipes, unix sockets or shared memory instead of POSIX message queues."},
+    {.topic = "deleted-file",
+     BLOCKS,
+     .fd = big_deleted_file,
+     .remedy = "Let the program keep its large temporary files until it ends, instead of deleting them at once."},
+    {.topic = "deleted-directory",
+     BLOCKS,
+     .fd = deleted_directory,
+     .remedy = "Let the program keep its temporary directory until it ends."},
+    {.topic = "outside-file",
+     BLOCKS,
+     .fd = outside_mount,
+     .remedy = "Start the job without inherited descriptors; let it open its files itself."},
+    {.topic = "gpu", BLOCKS, .fd = device, .arg = "gpu", .remedy = PF_REMEDY_GPU},
+    {.topic = "rdma", BLOCKS, .fd = device, .arg = "rdma", .remedy = PF_REMEDY_RDMA},
+    {.topic = "device", BLOCKS, .fd = device, .arg = "device", .remedy = "Let the program close the device."},
+    {.topic = "eventfd-semaphore",
+     WEAKENS,
+     .fd = semaphore_eventfd,
+     .remedy = "Let the program use a POSIX semaphore or a pipe instead of EFD_SEMAPHORE."},
+    {.topic = "pidfd-outside", BLOCKS, .fd = outside_pidfd, .remedy = "Let the program close it."},
+    {.topic = "network-file",
+     NOTE,
+     .fd = network_file,
+     .remedy = "Restart only where this file system is mounted at the same path."},
+    {0},
+};

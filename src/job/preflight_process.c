@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "job/preflight_rules.h"
+#include "proc/field.h"
+#include "proc/inside.h"
+
+const char *const pf_namespaces[] = {"mnt", "pid", "user", "net", "ipc", "uts", "time", NULL};
+
+static char *filtered(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    if (p->task.seccomp)
+        return bv_strdup("a seccomp filter is in force");
+    if (p->task.threads < 2)
+        return NULL;
+
+    autopids struct bv_pids threads = {0};
+    int procfd = p->tree->p->procfd;
+    if (bv_tree_threads(procfd, p->task.pid, &threads, NULL) < 0)
+        return NULL;
+    for (size_t i = 0; i < threads.count; i++) {
+        struct bv_task t;
+        if (bv_task_read(procfd, threads.pid[i], &t, NULL) == 0 && t.seccomp)
+            return bv_asprintf("a seccomp filter is in force for its thread %d", (int)threads.pid[i]);
+    }
+    return NULL;
+}
+
+static char *traced(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    int64_t tracer = bv_field_number(p->status, "TracerPid", 10, 0);
+    return tracer ? bv_asprintf("process %lld traces it", (long long)tracer) : NULL;
+}
+
+/* The four ids of "Uid:" or "Gid:": real, effective, saved, file system. */
+static int differs(const char *status, const char *key, unsigned wanted)
+{
+    const char *text = bv_field(status, key);
+    unsigned id[4];
+    if (!text || sscanf(text, "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]) != 4)
+        return 0;
+    for (size_t i = 0; i < 4; i++)
+        if (id[i] != wanted)
+            return 1;
+    return 0;
+}
+
+static char *other_user(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    if (differs(p->status, "Uid", p->tree->uid))
+        return bv_strdup("it runs, wholly or in part, as another user than the job");
+    if (differs(p->status, "Gid", p->tree->gid))
+        return bv_strdup("it runs, wholly or in part, as another group than the job");
+    return NULL;
+}
+
+static char *own_namespace(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    for (size_t i = 0; pf_namespaces[i]; i++) {
+        char name[48], link[64];
+        snprintf(name, sizeof(name), "%d/ns/%s", (int)p->task.pid, pf_namespaces[i]);
+        ssize_t n = readlinkat(p->tree->p->procfd, name, link, sizeof(link) - 1);
+        if (n <= 0 || !p->tree->ns[i][0])
+            continue;
+        link[n] = '\0';
+        if (strcmp(link, p->tree->ns[i]) != 0)
+            return bv_asprintf("it has a %s namespace of its own", pf_namespaces[i]);
+    }
+    return NULL;
+}
+
+/* A process that cannot be stopped now and has not moved for a while: on a dead file server, or a parent in vfork(2).
+ * Seen twice, because everything that reads a disk is in this state for a moment. */
+static char *stuck(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    if (p->task.state != 'D')
+        return NULL;
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    struct bv_task now;
+    if (bv_task_read(p->tree->p->procfd, p->task.pid, &now, NULL) < 0 || now.state != 'D' ||
+        now.utime != p->task.utime || now.stime != p->task.stime)
+        return NULL;
+    return bv_strdup("it waits in the kernel and cannot be stopped");
+}
+
+static char *terminal(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    if (p->tree->p->in_capsule || p->task.pid != p->tree->p->root || p->task.tty == 0)
+        return NULL;
+    return bv_strdup("it has a terminal, which belongs to somebody else");
+}
+
+const struct pf_rule pf_process_rules[] = {
+    {.topic = "seccomp",
+     .weight = BV_FINDING_BLOCKS,
+     .process = filtered,
+     .remedy = "Turn the program's sandbox off; in a container, start it without seccomp (--security-opt "
+               "seccomp=unconfined)."},
+    {.topic = "traced", .weight = BV_FINDING_BLOCKS, .process = traced, .remedy = "Detach the debugger or tracer."},
+    {.topic = "other-user",
+     .weight = BV_FINDING_BLOCKS,
+     .process = other_user,
+     .remedy = "Run the job without programs that change their user or group (sudo, su, sg, ping)."},
+    {.topic = "namespace",
+     .weight = BV_FINDING_BLOCKS,
+     .process = own_namespace,
+     .remedy = "Start the container or sandbox first, and Bivouac inside it."},
+    {.topic = "stuck",
+     .weight = BV_FINDING_NOTE,
+     .process = stuck,
+     .remedy = "See whether its file server answers; the checkpoint waits until it does."},
+    {.topic = "terminal",
+     .weight = BV_FINDING_NOTE,
+     .process = terminal,
+     .remedy = "Start it with `bivouac run`, which gives it a terminal of the job's own."},
+    {0},
+};
+
+static const struct pf_rule orphan = {
+    .topic = "orphan",
+    .weight = BV_FINDING_WEAKENS,
+    .remedy = "Keep helpers in the foreground, as children of the job (no daemon, no setsid with double fork).",
+};
+
+/* Processes of the capsule that the tree has lost: their parents are gone, and the capsule's init has adopted them.
+ * Children of init from which we ourselves descend are Bivouac's. */
+static void check_orphans(struct pf_tree *tree)
+{
+    int procfd = tree->p->procfd;
+    struct bv_task root;
+    if (bv_task_read(procfd, tree->p->root, &root, NULL) < 0 || root.ppid == 0)
+        return;
+
+    autopids struct bv_pids all = {0};
+    char self[16] = "";
+    pid_t ourselves = readlinkat(procfd, "self", self, sizeof(self) - 1) > 0 ? (pid_t)strtol(self, NULL, 10) : 0;
+    if (bv_tree_scan(procfd, root.ppid, &all, NULL) < 0)
+        return;
+    for (size_t i = 0; i < all.count; i++) {
+        struct bv_task t;
+        autopids struct bv_pids below = {0};
+        if (bv_task_read(procfd, all.pid[i], &t, NULL) < 0 || t.ppid != root.ppid || t.pid == root.pid ||
+            t.state == 'Z' || bv_tree_scan(procfd, t.pid, &below, NULL) < 0)
+            continue;
+        int is_bivouac = 0;
+        for (size_t k = 0; k < below.count; k++)
+            is_bivouac |= below.pid[k] == ourselves;
+        if (!is_bivouac)
+            pf_add(tree, &orphan, t.pid, t.comm,
+                   bv_strdup("its parent has ended, so that it is no longer part of the job"));
+    }
+}
+
+struct ipc_rule {
+    const char *file; /* below /proc */
+    const char *what;
+    struct pf_rule rule;
+};
+
+/* They exist on their own, whether a process uses them at this moment or not. */
+static const struct ipc_rule ipc_rules[] = {
+    {"sysvipc/shm",
+     "System V shared memory",
+     {.topic = "sysv-shm", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+    {"sysvipc/sem",
+     "a System V semaphore",
+     {.topic = "sysv-sem", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+    {"sysvipc/msg",
+     "a System V message queue",
+     {.topic = "sysv-msg", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+};
+
+static int open_proc(const void *file)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%s", (const char *)file);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Such a file shows the namespace of its opener: hence bv_open_inside(). A namespace we may not enter stays unseen; the
+ * engine then says what it finds. */
+static void check_ipc(struct pf_tree *tree)
+{
+    for (size_t i = 0; i < sizeof(ipc_rules) / sizeof(ipc_rules[0]); i++) {
+        const struct ipc_rule *r = &ipc_rules[i];
+        autoclose int fd = bv_open_inside(tree->p->procfd, tree->p->root, "ipc", open_proc, r->file);
+        char text[4096];
+        ssize_t n = fd < 0 ? -1 : bv_read_full(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+            continue;
+        text[n] = '\0';
+        const char *first = strchr(text, '\n'); /* below the names of the columns */
+        if (first && first[1])
+            pf_add(tree, &r->rule, 0, "", bv_asprintf("%s exists", r->what));
+    }
+}
+
+void pf_check_capsule(struct pf_tree *tree)
+{
+    check_orphans(tree);
+    check_ipc(tree);
+}
