@@ -157,15 +157,26 @@ static void free_tables(struct inet_tables *t)
     }
 }
 
-/* Is the other end of the connection a socket of the tree? An end that was closed has no inode and counts: nobody
- * outside holds it. */
+/* Does a process of the tree listen at this port? */
+static int listens(const struct pf_tree *tree, const struct inet_tables *t, unsigned port)
+{
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < t->tcp[k].count; i++) {
+            const struct bv_inet_socket *s = &t->tcp[k].socket[i];
+            if (s->state == BV_INET_LISTEN && s->local_port == port && pf_socket_find(tree, s->inode))
+                return 1;
+        }
+    return 0;
+}
+
+/* Is the other end of the connection a socket of the tree? One without inode waits to be accepted. */
 static int ends_inside(const struct pf_tree *tree, const struct inet_tables *t, const struct bv_inet_socket *s)
 {
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < t->tcp[k].count; i++) {
             const struct bv_inet_socket *other = &t->tcp[k].socket[i];
             if (are_ends(s, other))
-                return other->inode == 0 || pf_socket_find(tree, other->inode);
+                return other->inode ? pf_socket_find(tree, other->inode) != NULL : listens(tree, t, other->local_port);
         }
     return 0;
 }
