@@ -23,7 +23,7 @@ struct bv_attempt {
 struct bv_attempt_claim {
     double lease;            /* s; 0 = 60 */
     int vouched;             /* the scheduler says that the previous attempt is dead */
-    const char *socket_path; /* of the control socket, recorded for clients; may be NULL */
+    const char *socket_path; /* of the control socket, at most 107 bytes, recorded for clients; may be NULL */
 };
 
 /* Claim the next attempt. Errors: BV_EBUSY (one lives; the text names host, pid and how long its lease lasts),

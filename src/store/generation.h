@@ -18,7 +18,8 @@
 struct bv_gen_writer;
 
 struct bv_gen_options {
-    int level; /* zstd level; 0 = 1 (fast) */
+    int level;               /* zstd level; 0 = 1 (fast) */
+    uint64_t expected_bytes; /* raw bytes of all streams together, for the message when space runs out; 0 = not known */
 };
 
 struct bv_gen_stats {
@@ -26,16 +27,20 @@ struct bv_gen_stats {
     int64_t write_ns, sync_ns;
 };
 
-/* Number the next generation would get: one more than any that exists, committed or deleted-but-last. */
+/* Number the next generation would get: one more than any that exists, is being written, or was ever deleted.
+ * Errors: BV_ESTORE, also when the numbers (999999) are used up. */
 int bv_generation_next(const struct bv_job *j, unsigned *ret, struct bv_error *err);
 
 /* Begin generation `number` for attempt `attempt` in the uncommitted directory. Errors: BV_ENOSPACE, BV_ESTORE. */
 int bv_gen_writer_open(const struct bv_job *j, unsigned number, unsigned attempt, const struct bv_gen_options *options,
                        struct bv_gen_writer **ret, struct bv_error *err);
 
-/* Append one stream: `size` bytes of `fd` from its start (holes and zero pages cost nothing). `name` is 1 to 255
- * printable bytes, unique in the generation, relative, clean ("images/core-1000.img").
- * Errors: BV_ENOSPACE (says how much was missing as far as known), BV_ECHANGED if the file is shorter than `size`. */
+/* Append one stream: `size` bytes of `fd` from its start (holes and zero pages cost nothing). `fd` is a regular file or
+ * a memfd; its offset is moved. `name` is 1 to 255 printable ASCII bytes, unique in the generation, relative, clean
+ * ("images/core-1000.img").
+ * Errors: BV_ENOSPACE (says how much was missing as far as known), BV_ECHANGED if the file is shorter than `size`;
+ * after these the writer can only be closed. BV_EUSAGE for a bad name; the writer is as before. A limit on the size of
+ * files is reported as BV_ENOSPACE if the process ignores SIGXFSZ. */
 int bv_gen_writer_add(struct bv_gen_writer *w, const char *name, int fd, uint64_t size, struct bv_error *err);
 
 /* Write index and manifest and sync everything; the directory is then complete but not committed.
@@ -45,7 +50,8 @@ int bv_gen_writer_finish(struct bv_gen_writer *w, const json_t *content, struct 
 /* Free; removes the uncommitted directory unless finish succeeded. */
 void bv_gen_writer_close(struct bv_gen_writer *w);
 
-/* Commit what a writer has finished: rename, sync. Errors: BV_EBUSY if the number exists, BV_ESTORE. */
+/* Commit what a writer has finished: rename, sync. Errors: BV_EFENCED if a newer attempt exists, BV_EBUSY if the number
+ * exists, BV_ESTORE. After a failed sync of the directory the generation may exist or not. */
 int bv_generation_commit(const struct bv_job *j, unsigned number, unsigned attempt, struct bv_error *err);
 /* Remove it instead. Missing is success. */
 int bv_generation_discard(const struct bv_job *j, unsigned number, unsigned attempt, struct bv_error *err);
@@ -94,5 +100,6 @@ int bv_generation_delete(const struct bv_job *j, unsigned number, struct bv_erro
 int bv_staging_create(const struct bv_job *j, unsigned attempt, int *ret_fd, struct bv_error *err);
 int bv_staging_remove(const struct bv_job *j, unsigned attempt, struct bv_error *err);
 
-/* Remove staging and uncommitted directories of attempts older than `attempt`: what crashes left behind. */
+/* Remove staging and uncommitted directories of attempts older than `attempt`, and what is left of deleted generations:
+ * what crashes left behind. To be called by the holder of `attempt`. */
 int bv_job_sweep(const struct bv_job *j, unsigned attempt, struct bv_error *err);

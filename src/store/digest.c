@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct bv_digest canonical(XXH128_hash_t hash)
+{
+    XXH128_canonical_t c;
+    struct bv_digest d;
+    XXH128_canonicalFromHash(&c, hash);
+    memcpy(d.bytes, c.digest, sizeof(d.bytes));
+    return d;
+}
+
+struct bv_digest bv_digest_of(const void *bytes, size_t size)
+{
+    return canonical(XXH3_128bits(bytes, size));
+}
+
+void bv_digest_text(const struct bv_digest *d, char ret[BV_DIGEST_TEXT])
+{
+    int n = snprintf(ret, BV_DIGEST_TEXT, "%s", BV_DIGEST_PREFIX);
+    for (size_t i = 0; i < sizeof(d->bytes); i++)
+        n += snprintf(ret + n, BV_DIGEST_TEXT - (size_t)n, "%02x", d->bytes[i]);
+}
+
+static int nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+int bv_digest_parse(const char *text, struct bv_digest *ret)
+{
+    struct bv_digest d;
+    size_t prefix = strlen(BV_DIGEST_PREFIX);
+    if (strlen(text) != BV_DIGEST_TEXT - 1 || strncmp(text, BV_DIGEST_PREFIX, prefix) != 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(d.bytes); i++) {
+        int hi = nibble(text[prefix + 2 * i]), lo = nibble(text[prefix + 2 * i + 1]);
+        if (hi < 0 || lo < 0)
+            return -1;
+        d.bytes[i] = (uint8_t)(hi * 16 + lo);
+    }
+    *ret = d;
+    return 0;
+}
+
+XXH3_state_t *bv_digest_begin(void)
+{
+    XXH3_state_t *state = XXH3_createState();
+    if (!state || XXH3_128bits_reset(state) != XXH_OK) {
+        fputs("bivouac: out of memory\n", stderr);
+        abort();
+    }
+    return state;
+}
+
+void bv_digest_add(XXH3_state_t *state, const void *bytes, size_t size)
+{
+    XXH3_128bits_update(state, bytes, size);
+}
+
+void bv_digest_end(XXH3_state_t *state, struct bv_digest *ret)
+{
+    if (state && ret)
+        *ret = canonical(XXH3_128bits_digest(state));
+    XXH3_freeState(state);
+}

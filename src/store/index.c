@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/index.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+void bv_index_init(struct bv_index *x, unsigned generation)
+{
+    *x = (struct bv_index){.generation = generation, .by_name = json_object()};
+}
+
+void bv_index_free(struct bv_index *x)
+{
+    for (size_t i = 0; i < x->stream_count; i++)
+        free(x->streams[i].name);
+    free(x->packs);
+    free(x->streams);
+    free(x->extents);
+    json_decref(x->by_name);
+    *x = (struct bv_index){0};
+}
+
+/* Relative, no empty, "." or ".." component: the job room may use the name as a path below a directory of its own. */
+static int is_clean(const char *name)
+{
+    for (const char *p = name;; p++) {
+        size_t n = strcspn(p, "/");
+        if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+            return 0;
+        p += n;
+        if (*p == '\0')
+            return 1;
+    }
+}
+
+int bv_stream_name_check(const char *name, struct bv_error *err)
+{
+    size_t n = strnlen(name, BV_STREAM_NAME_MAX + 1);
+    if (n == 0 || n > BV_STREAM_NAME_MAX)
+        return bv_fail(err, BV_EUSAGE, 0, "the name of a stream has 1 to %u bytes", BV_STREAM_NAME_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (name[i] < 0x20 || name[i] > 0x7e)
+            return bv_fail(err, BV_EUSAGE, 0, "the name of a stream has a byte that is no printable ASCII");
+    if (!is_clean(name))
+        return bv_fail(err, BV_EUSAGE, 0, "the name of a stream, '%s', is no clean relative path", name);
+    return 0;
+}
+
+int bv_is_pack_name(const char *name)
+{
+    char again[32];
+    unsigned number = 0;
+    if (sscanf(name, "pack-%3u", &number) != 1)
+        return 0;
+    snprintf(again, sizeof(again), "pack-%u.bvp", number);
+    return strcmp(again, name) == 0;
+}
+
+int bv_index_stream(struct bv_index *x, const char *name, struct bv_error *err)
+{
+    if (bv_stream_name_check(name, err) < 0)
+        return -1;
+    if (json_object_get(x->by_name, name))
+        return bv_fail(err, BV_EUSAGE, 0, "the stream %s is there twice", name);
+    if (x->stream_count == BV_STREAMS_MAX)
+        return bv_fail(err, BV_EUSAGE, 0, "there are more than %u streams", BV_STREAMS_MAX);
+    if (x->stream_count == x->stream_room) {
+        x->stream_room = x->stream_room ? x->stream_room * 2 : 64;
+        x->streams = bv_realloc(x->streams, x->stream_room, sizeof(*x->streams));
+    }
+    bv_json_set(x->by_name, name, json_integer((json_int_t)x->stream_count));
+    x->streams[x->stream_count++] = (struct bv_stream){.name = bv_strdup(name), .first = x->extent_count};
+    return 0;
+}
+
+static void push(struct bv_index *x, struct bv_extent e)
+{
+    if (x->extent_count == x->extent_room) {
+        x->extent_room = x->extent_room ? x->extent_room * 2 : 256;
+        x->extents = bv_realloc(x->extents, x->extent_room, sizeof(*x->extents));
+    }
+    x->extents[x->extent_count++] = e;
+    x->streams[x->stream_count - 1].count++;
+}
+
+/* The last extent of the last stream, if it has one that `e` may adjoin. */
+static struct bv_extent *last_like(struct bv_index *x, uint32_t pack)
+{
+    const struct bv_stream *s = &x->streams[x->stream_count - 1];
+    struct bv_extent *e = s->count ? &x->extents[x->extent_count - 1] : NULL;
+    return e && e->pack == pack ? e : NULL;
+}
+
+void bv_index_zeros(struct bv_index *x, uint64_t length)
+{
+    if (length == 0)
+        return;
+    x->streams[x->stream_count - 1].size += length;
+    struct bv_extent *last = last_like(x, BV_EXTENT_ZERO);
+    if (last)
+        last->length += length;
+    else
+        push(x, (struct bv_extent){.length = length, .pack = BV_EXTENT_ZERO});
+}
+
+void bv_index_bytes(struct bv_index *x, struct bv_extent e)
+{
+    x->streams[x->stream_count - 1].size += e.length;
+    struct bv_extent *last = last_like(x, e.pack);
+    if (last && last->offset == e.offset && last->skip + last->length == e.skip)
+        last->length += e.length;
+    else
+        push(x, e);
+}
+
+ssize_t bv_index_find(const struct bv_index *x, const char *name)
+{
+    const json_t *number = json_object_get(x->by_name, name);
+    return number ? (ssize_t)json_integer_value(number) : -1;
+}
+
+/* --- the bytes: doc/format/generation.md --- */
+
+static void put_name(struct bv_buffer *out, const char *name)
+{
+    size_t n = strlen(name);
+    bv_put_u16(out, (uint16_t)n);
+    bv_put(out, name, n);
+}
+
+void bv_index_encode(const struct bv_index *x, struct bv_buffer *out)
+{
+    bv_put(out, BV_INDEX_MAGIC, 8);
+    bv_put_u32(out, x->generation);
+    bv_put_u32(out, (uint32_t)x->pack_count);
+    bv_put_u32(out, (uint32_t)x->stream_count);
+    bv_put_u32(out, 0);
+    for (size_t i = 0; i < x->pack_count; i++) {
+        const struct bv_pack_ref *p = &x->packs[i];
+        bv_put_u32(out, p->generation);
+        put_name(out, p->name);
+        bv_put_u64(out, p->size);
+        bv_put(out, p->digest.bytes, sizeof(p->digest.bytes));
+    }
+    for (size_t i = 0; i < x->stream_count; i++) {
+        const struct bv_stream *s = &x->streams[i];
+        put_name(out, s->name);
+        bv_put_u64(out, s->size);
+        bv_put_u32(out, (uint32_t)s->count);
+        for (size_t k = s->first; k < s->first + s->count; k++) {
+            const struct bv_extent *e = &x->extents[k];
+            bv_put_u32(out, e->pack);
+            bv_put_u32(out, e->skip);
+            bv_put_u64(out, e->offset);
+            bv_put_u64(out, e->length);
+        }
+    }
+}
+
+static int truncated(struct bv_error *err)
+{
+    return bv_fail(err, BV_ECORRUPT, 0, "the index ends too early");
+}
+
+/* A name into `ret`, a buffer of `room` bytes. A NUL in it is refused: it would hide what follows. */
+static int take_name(struct bv_reader *r, char *ret, size_t room, struct bv_error *err)
+{
+    uint16_t n;
+    const uint8_t *bytes;
+    if (bv_take_u16(r, &n) < 0 || bv_take(r, &bytes, n) < 0)
+        return truncated(err);
+    if (n >= room || memchr(bytes, '\0', n))
+        return bv_fail(err, BV_ECORRUPT, 0, "the index has a bad name");
+    memcpy(ret, bytes, n);
+    ret[n] = '\0';
+    return 0;
+}
+
+static int take_pack(struct bv_reader *r, const struct bv_index *x, struct bv_pack_ref *ret, struct bv_error *err)
+{
+    uint32_t generation;
+    uint64_t size;
+    const uint8_t *digest;
+    if (bv_take_u32(r, &generation) < 0)
+        return truncated(err);
+    if (take_name(r, ret->name, sizeof(ret->name), err) < 0)
+        return -1;
+    if (bv_take_u64(r, &size) < 0 || bv_take(r, &digest, sizeof(ret->digest.bytes)) < 0)
+        return truncated(err);
+    if (generation == 0 || generation > x->generation || !bv_is_pack_name(ret->name) || size < BV_PACK_HEADER ||
+        size > BV_SIZE_LIMIT)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index refers to an impossible pack");
+    ret->generation = generation;
+    ret->size = size;
+    memcpy(ret->digest.bytes, digest, sizeof(ret->digest.bytes));
+    return 0;
+}
+
+static int check_extent(const struct bv_index *x, const struct bv_extent *e)
+{
+    if (e->length == 0)
+        return -1;
+    if (e->pack == BV_EXTENT_ZERO)
+        return e->offset == 0 && e->skip == 0 ? 0 : -1;
+    if (e->pack >= x->pack_count || e->length > BV_BLOCK_MAX || e->skip > BV_BLOCK_MAX - e->length)
+        return -1;
+    /* The block's header and at least one byte lie within the pack. */
+    uint64_t size = x->packs[e->pack].size;
+    return e->offset >= BV_PACK_HEADER && size > BV_BLOCK_HEADER && e->offset < size - BV_BLOCK_HEADER ? 0 : -1;
+}
+
+static int take_extents(struct bv_reader *r, struct bv_index *x, uint64_t size, struct bv_error *err)
+{
+    struct bv_stream *s = &x->streams[x->stream_count - 1];
+    uint32_t count;
+    if (bv_take_u32(r, &count) < 0 || count > r->left / BV_EXTENT_BYTES)
+        return truncated(err);
+    for (uint32_t i = 0; i < count; i++) {
+        struct bv_extent e;
+        if (bv_take_u32(r, &e.pack) < 0 || bv_take_u32(r, &e.skip) < 0 || bv_take_u64(r, &e.offset) < 0 ||
+            bv_take_u64(r, &e.length) < 0)
+            return truncated(err);
+        if (check_extent(x, &e) < 0)
+            return bv_fail(err, BV_ECORRUPT, 0, "extent %u of stream %s in the index is impossible", i, s->name);
+        if (e.length > size - s->size)
+            return bv_fail(err, BV_ECORRUPT, 0, "the extents of stream %s in the index exceed its size", s->name);
+        s->size += e.length;
+        push(x, e);
+    }
+    if (s->size != size)
+        return bv_fail(err, BV_ECORRUPT, 0, "the extents of stream %s in the index are less than its size", s->name);
+    return 0;
+}
+
+static int take_stream(struct bv_reader *r, struct bv_index *x, struct bv_error *err)
+{
+    char name[BV_STREAM_NAME_MAX + 1];
+    uint64_t size;
+    struct bv_error why = {0};
+    if (take_name(r, name, sizeof(name), err) < 0)
+        return -1;
+    if (bv_take_u64(r, &size) < 0)
+        return truncated(err);
+    if (size > BV_SIZE_LIMIT)
+        return bv_fail(err, BV_ECORRUPT, 0, "a stream in the index is impossibly large");
+    if (bv_index_stream(x, name, &why) < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index is bad: %s", why.text);
+    return take_extents(r, x, size, err);
+}
+
+static int take_header(struct bv_reader *r, struct bv_index *x, uint32_t *ret_packs, uint32_t *ret_streams,
+                       struct bv_error *err)
+{
+    const uint8_t *magic;
+    uint32_t generation, packs, streams, flags;
+    if (bv_take(r, &magic, 8) < 0)
+        return truncated(err);
+    if (memcmp(magic, BV_INDEX_MAGIC, 8) != 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index does not begin with %s", BV_INDEX_MAGIC);
+    if (bv_take_u32(r, &generation) < 0 || bv_take_u32(r, &packs) < 0 || bv_take_u32(r, &streams) < 0 ||
+        bv_take_u32(r, &flags) < 0)
+        return truncated(err);
+    if (packs > BV_PACKS_MAX || streams > BV_STREAMS_MAX || flags != 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "the header of the index is impossible");
+    x->generation = generation;
+    *ret_packs = packs;
+    *ret_streams = streams;
+    return 0;
+}
+
+int bv_index_parse(const void *bytes, size_t size, struct bv_index *ret, struct bv_error *err)
+{
+    struct bv_reader r = {.at = bytes, .left = size};
+    autoindex struct bv_index x = {0};
+    uint32_t packs = 0, streams = 0;
+
+    bv_index_init(&x, 0);
+    if (take_header(&r, &x, &packs, &streams, err) < 0)
+        return -1;
+    x.packs = bv_alloc(packs * sizeof(*x.packs));
+    for (; x.pack_count < packs; x.pack_count++)
+        if (take_pack(&r, &x, &x.packs[x.pack_count], err) < 0)
+            return -1;
+    while (x.stream_count < streams)
+        if (take_stream(&r, &x, err) < 0)
+            return -1;
+    if (r.left)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index has %zu bytes too many", r.left);
+
+    *ret = x;
+    x = (struct bv_index){0};
+    return 0;
+}
