@@ -38,17 +38,26 @@ job_start()
     job_pid=$!
 }
 
-# Sets job_status as the shell sees it (128 + N for a death by signal N).
+# Sets job_status as the shell sees it (128 + N for a death by signal N). A job that hangs is
+# killed at a deadline far beyond what any of them needs.
 job_wait()
 {
     job_status=0
     # The shell would tell of a process that was killed.
-    { wait "$job_pid"; } 2>/dev/null || job_status=$?
+    {
+        wait_for -t "$((4 * tap_deadline))" job_is_over || kill -KILL "$job_pid" || :
+        wait "$job_pid" || job_status=$?
+    } 2>/dev/null
 }
 
 job_runs()
 {
     kill -0 "$job_pid" 2>/dev/null
+}
+
+job_is_over()
+{
+    ! job_runs
 }
 
 # job_checkpoint [ARGUMENT…]: returns 0 when committed, 1 when the job has ended, 2 on an error.

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The job's files after a crash: what was rewritten is put back, what was deleted is there again, what came later is
+# moved aside, and nothing is overwritten that could not be put back.
+set -euo pipefail
+. /src/tests/lib/cycle.sh
+
+work=$(scratch)
+checkpoint_log=$work/checkpoint.log
+export BIVOUAC_STORE=$work/store
+cd "$work"
+mkdir ref ref.go
+touch ref.go/2 ref.go/3
+(cd ref && "$apps/phases" ../ref.go >../ref.out)
+
+has_line()
+{
+    grep -qx "$2" "$1"
+}
+
+# start DIR [ARGUMENT…]: the program, which goes on when $dir.go has the file of the next phase.
+start()
+{
+    local dir=$1
+
+    shift
+    mkdir -p "$work/$dir" "$work/$dir.go"
+    job_start "$work/$dir" "$dir" "$@" -- "$apps/phases" "$work/$dir.go"
+}
+
+# Checkpoint after the first phase, crash after the second.
+first_life()
+{
+    local dir=$1
+
+    start "$@"
+    require wait_for has_line "$dir.out" "phase 1 done"
+    ok "$dir: checkpoint after the first phase" job_checkpoint
+    touch "$dir.go/2"
+    require wait_for has_line "$dir.out" "phase 2 done"
+    ok "$dir: crash after the second" job_crash
+}
+
+second_life()
+{
+    local dir=$1
+
+    touch "$dir.go/3"
+    start "$@"
+    job_wait
+}
+
+# --- with the directory captured ---
+first_life whole --capture data
+is "$(cat whole/data/state)" "after phase 2" "whole: the crash left the later state"
+rm whole/doomed.bin
+second_life whole --capture data
+is "$job_status" 0 "whole: the second life meets what the first one knew"
+same_file whole.out ref.out "whole: its output is that of an uninterrupted run"
+ok "whole: its files are those of an uninterrupted run" diff -r ref whole
+like "$(bivouac show whole --json)$(find "$BIVOUAC_STORE/jobs/whole/kept" -type f -printf '%P\n')" 'part-2|kept' \
+    "whole: what was moved aside is told"
+ok "whole: the part written after the checkpoint is kept aside" \
+    grep -rqx 'part two' "$BIVOUAC_STORE/jobs/whole/kept"
+
+# --- without it: open files are put back, closed ones are the user's affair ---
+first_life open
+second_life open
+is "$job_status" 10 "open: a closed file is left as the crash left it"
+ok "open: the open files are rolled back" has_line open.out "unexpected: data/part-1"
+like "$(cat open/log.txt)" '^one$' "open: the log is cut back"
+
+# --- --no-capture: the content of that file is not copied, and a changed one is not overwritten ---
+first_life without --capture data --no-capture '*/inplace.bin'
+cp without/inplace.bin without.inplace
+second_life without --capture data --no-capture '*/inplace.bin'
+is "$job_status" 110 "without: a restart onto a changed file that was not captured is refused"
+same_file without/inplace.bin without.inplace "without: and the file is left alone"
+like "$(cat without.err)" 'inplace\.bin' "without: the message names it"
+
+# --- the same for a file above the limit ---
+first_life limit --capture data --capture-limit 4K
+second_life limit --capture data --capture-limit 4K
+is "$job_status" 110 "limit: a restart onto a changed file above the limit is refused"
+like "$(cat limit.err "$checkpoint_log")" 'inplace\.bin' "limit: the message names it"
+like "$(bivouac show limit --json)" 'inplace\.bin' "limit: show names it"
+
+remains_nothing "$work"
+((tap_failed == 0)) || { tail -n 20 "$work"/*.err "$checkpoint_log" | diag; }
+finish

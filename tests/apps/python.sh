@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# python3 with threads, an SQLite database in WAL mode and a temporary file without a name.
+set -euo pipefail
+. /src/tests/lib/cycle.sh
+
+# Databases are compared by what they hold, everything else byte for byte.
+compare()
+{
+    local dir
+
+    for dir in ref job; do
+        sqlite3 "$cycle_work/$dir/results.db" .dump >"$cycle_work/$dir/results.sql"
+        rm "$cycle_work/$dir/results.db"
+    done
+    compare_dirs
+}
+
+cycle_app python --compare compare -- python3 "$data/service.py"
+finish
