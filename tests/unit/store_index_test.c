@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The index says what was put into it, and refuses what no writer would write. */
+#include "store_fixture.h"
+
+#include "store/index.h"
+#include "store/pack_read.h"
+
+/* One pack of 10,000 bytes, and stream "a": a page of zeros, then 100 bytes of the block at 64. */
+static void make(struct bv_index *x)
+{
+    bv_index_init(x, 7);
+    x->packs = bv_alloc(sizeof(*x->packs));
+    x->packs[x->pack_count++] = (struct bv_pack_ref){.generation = 7, .name = "pack-0.bvp", .size = 10000};
+    assert_ok(bv_index_stream(x, "a", &err));
+    bv_index_zeros(x, 4096);
+    bv_index_bytes(x, (struct bv_extent){.length = 100, .offset = 64, .pack = 0, .skip = 5});
+}
+
+static int parses(const struct bv_index *x)
+{
+    autobuffer struct bv_buffer bytes = {0};
+    autoindex struct bv_index back = {0};
+    struct bv_error err = {0};
+    bv_index_encode(x, &bytes);
+    int rc = bv_index_parse(bytes.bytes, bytes.size, &back, &err);
+    if (rc < 0)
+        assert_int_equal(err.code, BV_ECORRUPT);
+    return rc == 0;
+}
+
+static void an_index_comes_back_from_its_bytes(void **state)
+{
+    (void)state;
+    autobuffer struct bv_buffer bytes = {0};
+    autoindex struct bv_index x = {0}, back = {0};
+    make(&x);
+    bv_index_encode(&x, &bytes);
+    assert_ok(bv_index_parse(bytes.bytes, bytes.size, &back, &err));
+    assert_int_equal(back.generation, 7);
+    assert_int_equal(back.stream_count, 1);
+    assert_string_equal(back.streams[0].name, "a");
+    assert_int_equal(back.streams[0].size, 4196);
+    assert_int_equal(back.extent_count, 2);
+    assert_int_equal(back.extents[0].pack, BV_EXTENT_ZERO);
+    assert_int_equal(back.extents[1].skip, 5);
+    assert_int_equal(bv_index_find(&back, "a"), 0);
+    assert_int_equal(bv_index_find(&back, "b"), -1);
+}
+
+static void adjoining_extents_are_one(void **state)
+{
+    (void)state;
+    autoindex struct bv_index x = {0};
+    make(&x);
+    bv_index_bytes(&x, (struct bv_extent){.length = 50, .offset = 64, .skip = 105});
+    assert_int_equal(x.extent_count, 2);
+    bv_index_bytes(&x, (struct bv_extent){.length = 50, .offset = 64, .skip = 156});
+    assert_int_equal(x.extent_count, 3);
+    bv_index_zeros(&x, 1);
+    bv_index_zeros(&x, 1);
+    assert_int_equal(x.extent_count, 4);
+    /* Never with those of the stream before. */
+    assert_ok(bv_index_stream(&x, "b", &err));
+    bv_index_zeros(&x, 1);
+    assert_int_equal(x.extent_count, 5);
+    assert_int_equal(x.streams[1].first, 4);
+}
+
+static void every_cut_is_refused(void **state)
+{
+    (void)state;
+    autobuffer struct bv_buffer bytes = {0};
+    autoindex struct bv_index x = {0}, back = {0};
+    make(&x);
+    bv_index_encode(&x, &bytes);
+    for (size_t n = 0; n < bytes.size; n++) {
+        autofree uint8_t *cut = bv_alloc(n); /* so that the sanitizer sees a read behind the end */
+        memcpy(cut, bytes.bytes, n);
+        assert_fails(BV_ECORRUPT, bv_index_parse(cut, n, &back, &err));
+    }
+    bv_put_u16(&bytes, 0);
+    assert_fails(BV_ECORRUPT, bv_index_parse(bytes.bytes, bytes.size, &back, &err));
+}
+
+#define refused_with(change)                                                                                           \
+    do {                                                                                                               \
+        autoindex struct bv_index x = {0};                                                                             \
+        make(&x);                                                                                                      \
+        assert_true(parses(&x));                                                                                       \
+        change;                                                                                                        \
+        if (parses(&x))                                                                                                \
+            fail_msg("accepted: %s", #change);                                                                         \
+    } while (0)
+
+static void impossible_extents_are_refused(void **state)
+{
+    (void)state;
+    refused_with(x.extents[0].length = 0);
+    refused_with(x.extents[0].length = 4095);
+    refused_with(x.extents[0].length = 4097);
+    refused_with(x.extents[0].length = UINT64_MAX);
+    refused_with(x.extents[0].offset = 1);
+    refused_with(x.extents[0].skip = 1);
+    refused_with(x.extents[1].pack = 1);
+    refused_with(x.extents[1].offset = 63);
+    refused_with(x.extents[1].offset = 10000 - BV_BLOCK_HEADER);
+    refused_with(x.extents[1].offset = UINT64_MAX);
+    refused_with(x.extents[1].skip = BV_BLOCK_MAX - 99);
+    refused_with(x.extents[1].skip = UINT32_MAX);
+    refused_with(x.streams[0].size++);
+    refused_with(x.streams[0].size--);
+    refused_with(x.streams[0].size = UINT64_MAX);
+    refused_with(x.streams[0].count--);
+}
+
+static void impossible_packs_are_refused(void **state)
+{
+    (void)state;
+    refused_with(x.packs[0].generation = 0);
+    refused_with(x.packs[0].generation = 8);
+    refused_with(x.packs[0].size = 63);
+    refused_with(x.packs[0].size = UINT64_MAX);
+    refused_with(strcpy(x.packs[0].name, "../pack-0.bvp"));
+    refused_with(strcpy(x.packs[0].name, "manifest"));
+    refused_with(strcpy(x.packs[0].name, "pack-00.bvp"));
+    refused_with(strcpy(x.packs[0].name, "pack-0.bvp/"));
+    refused_with(strcpy(x.packs[0].name, ""));
+}
+
+static void an_extent_may_refer_to_a_pack_of_an_earlier_generation(void **state)
+{
+    (void)state;
+    autoindex struct bv_index x = {0};
+    make(&x);
+    x.packs[0].generation = 3;
+    assert_true(parses(&x));
+}
+
+static void names_that_lead_elsewhere_are_refused(void **state)
+{
+    static const char *const bad[] = {"/etc/passwd", "../x", "a/../../x", "a//b", "", "a/", ".", "x\ny"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        refused_with((free(x.streams[0].name), x.streams[0].name = bv_strdup(bad[i])));
+}
+
+static void a_name_that_comes_twice_is_refused(void **state)
+{
+    (void)state;
+    autoindex struct bv_index x = {0};
+    make(&x);
+    assert_ok(bv_index_stream(&x, "b", &err));
+    assert_true(parses(&x));
+    x.streams[1].name[0] = 'a';
+    assert_false(parses(&x));
+}
+
+static void impossible_block_headers_are_refused(void **state)
+{
+    (void)state;
+    uint8_t good[BV_BLOCK_HEADER] = {0, 1, 0, 0, 255, 0, 0, 0, BV_CODEC_ZSTD}, bytes[BV_BLOCK_HEADER];
+    struct bv_block_header h;
+    assert_int_equal(bv_block_header_parse(good, &h), 0);
+    assert_int_equal(h.raw, 256);
+    assert_int_equal(h.stored, 255);
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } bad[] = {
+        {1, 0},  /* nothing in it */
+        {3, 1},  /* larger than a block may be */
+        {4, 0},  /* nothing stored */
+        {5, 1},  /* compressed to more than it was */
+        {8, 2},  /* a codec that nobody knows */
+        {8, 0},  /* stored as it is, but of another size */
+        {12, 1}, /* flags */
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        memcpy(bytes, good, sizeof(bytes));
+        bytes[bad[i].at] = bad[i].value;
+        assert_int_equal(bv_block_header_parse(bytes, &h), -1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_index_comes_back_from_its_bytes),
+        cmocka_unit_test(adjoining_extents_are_one),
+        cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(impossible_extents_are_refused),
+        cmocka_unit_test(impossible_packs_are_refused),
+        cmocka_unit_test(an_extent_may_refer_to_a_pack_of_an_earlier_generation),
+        cmocka_unit_test(names_that_lead_elsewhere_are_refused),
+        cmocka_unit_test(a_name_that_comes_twice_is_refused),
+        cmocka_unit_test(impossible_block_headers_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
