@@ -181,8 +181,8 @@ static char *read_of(int procfd, pid_t pid, const char *file, size_t max)
 /* A descendant that cannot be looked into is a finding; the root is an error. */
 static const struct pf_rule hidden = {
     .topic = "hidden",
-    .weight = BV_FINDING_BLOCKS,
-    .remedy = "Run the job without programs that change their user or hide from being traced (sudo, ssh-agent).",
+    .weight = BV_FINDING_NOTE,
+    .remedy = "Ask again from inside the job, or let the program stay traceable (prctl PR_SET_DUMPABLE).",
 };
 
 static void free_process(struct pf_process *p)
@@ -225,7 +225,9 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
     if (pid != tree->p->root && why.code == BV_ENOTRUNNING)
         return 0;
     if (pid != tree->p->root && why.code == BV_EDENIED) {
-        pf_add(tree, &hidden, pid, p.task.comm, bv_strdup("the process does not let this user look into it"));
+        for (const struct pf_rule *r = pf_process_rules; r->topic; r++)
+            apply(tree, &p, r); /* they need no more than everybody may see */
+        pf_add(tree, &hidden, pid, p.task.comm, bv_strdup("the process does not let us look into it"));
         return 0;
     }
     return bv_fail(err, why.code, 0, "%s", why.text);

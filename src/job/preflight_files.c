@@ -59,6 +59,18 @@ static char *inotify(const struct pf_process *p, const struct bv_fd *fd, const c
     return bv_asprintf("it watches files with inotify (descriptor %d)", fd->fd);
 }
 
+/* As with inotify, only what it watches is in the way. */
+static char *fanotify(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_ANON || !begins(fd->target, "anon_inode:[fanotify]"))
+        return NULL;
+    if (!strstr(fd->info, "\nfanotify ino:") && !strstr(fd->info, "\nfanotify mnt_id:") &&
+        !strstr(fd->info, "\nfanotify sdev:"))
+        return NULL;
+    return bv_asprintf("it watches files with fanotify (descriptor %d)", fd->fd);
+}
+
 static char *semaphore_eventfd(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
 {
     (void)p, (void)arg;
@@ -228,11 +240,7 @@ const struct pf_rule pf_file_rules[] = {
      BLOCKS,
      .fd = inotify,
      .remedy = "Let the program poll instead of watching (tail -f: add ---disable-inotify)."},
-    {.topic = "fanotify",
-     BLOCKS,
-     .fd = anonymous,
-     .arg = "[fanotify]",
-     .remedy = "Let the program poll instead of watching."},
+    {.topic = "fanotify", BLOCKS, .fd = fanotify, .remedy = "Let the program poll instead of watching."},
     {.topic = "mqueue",
      BLOCKS,
      .fd = message_queue,

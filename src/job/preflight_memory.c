@@ -19,6 +19,8 @@ static int is_no_file(const char *path)
     return 0;
 }
 
+/* glibc makes a named semaphore under a temporary name, links it to the right one and deletes the first: whoever
+ * created one has a deleted file mapped for as long as it is open. */
 static char *deleted_file(const struct pf_process *p, const struct bv_map *m, const char *arg)
 {
     (void)p;
@@ -40,6 +42,12 @@ static char *named(const struct pf_process *p, const struct bv_map *m, const cha
     return begins(m->path, arg) ? bv_asprintf("%s is mapped into memory", m->path) : NULL;
 }
 
+static char *aio(const struct pf_process *p, const struct bv_map *m, const char *arg)
+{
+    (void)p, (void)arg;
+    return begins(m->path, "/[aio]") ? bv_strdup("it uses asynchronous file access of the kernel (libaio)") : NULL;
+}
+
 static char *huge_pages(const struct pf_process *p, const struct bv_map *m, const char *arg)
 {
     (void)p, (void)arg;
@@ -47,7 +55,8 @@ static char *huge_pages(const struct pf_process *p, const struct bv_map *m, cons
                                                                                    : NULL;
 }
 
-/* A descriptor may be closed while its memory stays: hence devices and kernel objects here and in preflight_files.c. */
+/* A descriptor may be closed while its memory stays: hence devices here and in preflight_files.c. The memory of a ring
+ * alone does not stop the engine, but comes back without a ring. */
 const struct pf_rule pf_memory_rules[] = {
     {.topic = "deleted-mapping",
      .weight = BV_FINDING_BLOCKS,
@@ -57,11 +66,16 @@ const struct pf_rule pf_memory_rules[] = {
      .weight = BV_FINDING_BLOCKS,
      .map = deleted_file,
      .arg = "semaphore",
-     .remedy = "Use threads, or processes that talk through pipes: Python's multiprocessing locks, queues and pools "
-               "rest on deleted semaphores."},
-    {.topic = "sysv-shm", .weight = BV_FINDING_BLOCKS, .map = sysv_segment, .remedy = PF_REMEDY_SYSV},
-    {.topic = "io_uring",
+     .remedy =
+         "Use unnamed semaphores in shared memory (sem_init), pipes or threads. Python: locks, queues and pools of "
+         "multiprocessing are such semaphores; use threads or pipes."},
+    {.topic = "aio",
      .weight = BV_FINDING_BLOCKS,
+     .map = aio,
+     .remedy = "Let the program use ordinary or threaded file access (many have an option for it)."},
+    {.topic = "sysv-shm", .weight = BV_FINDING_BLOCKS, .map = sysv_segment, .remedy = PF_REMEDY_SYSV},
+    {.topic = "io_uring-mapping",
+     .weight = BV_FINDING_WEAKENS,
      .map = named,
      .arg = "anon_inode:[io_uring]",
      .remedy = PF_REMEDY_IO_URING},

@@ -122,7 +122,9 @@ const struct pf_rule pf_process_rules[] = {
     {.topic = "stuck",
      .weight = BV_FINDING_NOTE,
      .process = stuck,
-     .remedy = "See whether its file server answers; the checkpoint waits until it does."},
+     .remedy =
+         "See whether its file server answers, or wait for its child if it used vfork; a checkpoint gives up after "
+         "10 seconds of this."},
     {.topic = "terminal",
      .weight = BV_FINDING_NOTE,
      .process = terminal,
@@ -171,17 +173,18 @@ struct ipc_rule {
     struct pf_rule rule;
 };
 
-/* They exist on their own, whether a process uses them at this moment or not. */
+/* They exist on their own, whether a process uses them at this moment or not. The engine runs in the same ipc namespace
+ * and therefore does not take them into its image. */
 static const struct ipc_rule ipc_rules[] = {
     {"sysvipc/shm",
-     "System V shared memory",
-     {.topic = "sysv-shm", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+     "a System V shared memory segment",
+     {.topic = "sysv-shm", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
     {"sysvipc/sem",
      "a System V semaphore",
-     {.topic = "sysv-sem", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+     {.topic = "sysv-sem", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
     {"sysvipc/msg",
      "a System V message queue",
-     {.topic = "sysv-msg", .weight = BV_FINDING_BLOCKS, .remedy = PF_REMEDY_SYSV}},
+     {.topic = "sysv-msg", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
 };
 
 static int open_proc(const void *file)
@@ -205,7 +208,7 @@ static void check_ipc(struct pf_tree *tree)
         text[n] = '\0';
         const char *first = strchr(text, '\n'); /* below the names of the columns */
         if (first && first[1])
-            pf_add(tree, &r->rule, 0, "", bv_asprintf("%s exists", r->what));
+            pf_add(tree, &r->rule, 0, "", bv_asprintf("%s exists and would be gone after a restart", r->what));
     }
 }
 

@@ -73,7 +73,7 @@ static void check_protocol(struct pf_tree *tree, const struct pf_socket *s)
 {
     static const char *const kept[] = {"TCP",       "TCPv6", "UDP",         "UDPv6",  "UDP-Lite",
                                        "UDPLITEv6", "UNIX",  "UNIX-STREAM", "NETLINK"};
-    static const char *const raw[] = {"RAW", "RAWv6", "PACKET", "PING", "PINGv6"};
+    static const char *const raw[] = {"RAW", "RAWv6", "PACKET"}; /* need a capability of the network's owner */
     char name[BV_PROTOCOL_NAME];
     if (bv_socket_protocol(tree->p->procfd, s->pid, s->fd, name) < 0)
         return; /* vanished */
@@ -84,8 +84,9 @@ static void check_protocol(struct pf_tree *tree, const struct pf_socket *s)
     const struct pf_rule *rule = strncmp(name, "MPTCP", 5) == 0 ? &mptcp : &other_family;
     for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
         if (strcmp(name, raw[i]) == 0)
-            rule = &raw_socket;
-    add(tree, rule, s, bv_asprintf("descriptor %d is a socket of the protocol %s", s->fd, name));
+            rule = tree->p->private_network ? NULL : &raw_socket;
+    if (rule)
+        add(tree, rule, s, bv_asprintf("descriptor %d is a socket of the protocol %s", s->fd, name));
 }
 
 /* What `bivouac run` puts between the job and the standard files of the scheduler takes their place. */
