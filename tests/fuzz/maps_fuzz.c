@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text of /proc/PID/maps: names in it are chosen by the job. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "proc/maps.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+    autofree char *text = malloc(size + 1);
+    memcpy(text, data, size);
+    text[size] = '\0';
+
+    automaps struct bv_maps maps = {0};
+    if (bv_maps_parse(text, &maps, NULL) == 0)
+        for (size_t i = 0; i < maps.count; i++)
+            if (maps.map[i].start >= maps.map[i].end ||
+                (maps.map[i].path && !maps.map[i].path[0] && !maps.map[i].deleted))
+                abort();
+    return 0;
+}
