@@ -43,6 +43,10 @@ static int is_torn(int fd)
     char last;
     if (fstat(fd, &st) < 0)
         return -1;
+    if (!S_ISREG(st.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
     if (st.st_size == 0)
         return 0;
     ssize_t n = bv_pread_full(fd, &last, 1, st.st_size - 1);
