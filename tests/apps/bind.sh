@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # --bind: the job sees a directory at a path of its own, also after a restart.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 

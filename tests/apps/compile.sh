@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # gcc compiles, assembles and links a large generated file; its temporary files lie in the job's own /tmp.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 

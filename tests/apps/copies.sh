@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Two copies of one checkpoint alive at once, each in its own directory; and a restart at another path.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 

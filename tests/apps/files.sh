@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The job's files after a crash: what was rewritten is put back, what was deleted is there again, what came later is
 # moved aside, and nothing is overwritten that could not be put back.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 

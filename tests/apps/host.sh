@@ -41,6 +41,7 @@ travel()
 
     shift
     as_user alice mkdir -p "$dir" "$dir.ref"
+    # shellcheck disable=SC2016
     as_user alice bash -c 'cd "$1" && shift && exec "$@"' - "$dir.ref" "$@" >"$dir.ref.out" 2>/dev/null
     # Longer up than this machine, booted just now, much longer up, as long up as this machine.
     for place in north:kill:86400 "south:kill:-$((uptime - uptime / 4))" east:kill:300000 west:end:0; do

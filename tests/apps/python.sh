@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # python3 with threads, an SQLite database in WAL mode and a temporary file without a name.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 

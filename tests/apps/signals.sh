@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Exit codes, deaths by signal and signals pass through Bivouac, before and after a restart; a stopped job stays stopped.
+# shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
