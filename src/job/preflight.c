@@ -213,6 +213,8 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
     int failed = read_process(tree->p->procfd, pid, &p, &why) < 0;
     if (p.task.state == 'Z' || p.task.state == 'X')
         return 0; /* zombies are kept, and have nothing to look at */
+    if (p.task.state == 'D' && tree->waiting_count < sizeof(tree->waiting) / sizeof(tree->waiting[0]))
+        tree->waiting[tree->waiting_count++] = p.task;
 
     if (!failed) {
         if (pid == tree->p->root)
@@ -271,6 +273,7 @@ int bv_preflight_run(const struct bv_preflight *p, struct bv_findings *ret, stru
     pf_sockets_sort(&tree);
     if (pf_check_sockets(&tree, err) < 0)
         return -1;
+    pf_check_stuck(&tree);
     if (p->in_capsule)
         pf_check_capsule(&tree);
 

@@ -81,21 +81,6 @@ static char *own_namespace(const struct pf_process *p, const char *arg)
     return NULL;
 }
 
-/* A process that cannot be stopped now and has not moved for a while: on a dead file server, or a parent in vfork(2).
- * Seen twice, because everything that reads a disk is in this state for a moment. */
-static char *stuck(const struct pf_process *p, const char *arg)
-{
-    (void)arg;
-    if (p->task.state != 'D')
-        return NULL;
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    struct bv_task now;
-    if (bv_task_read(p->tree->p->procfd, p->task.pid, &now, NULL) < 0 || now.state != 'D' ||
-        now.utime != p->task.utime || now.stime != p->task.stime)
-        return NULL;
-    return bv_strdup("it waits in the kernel and cannot be stopped");
-}
-
 static char *terminal(const struct pf_process *p, const char *arg)
 {
     (void)arg;
@@ -119,18 +104,36 @@ const struct pf_rule pf_process_rules[] = {
      .weight = BV_FINDING_BLOCKS,
      .process = own_namespace,
      .remedy = "Start the container or sandbox first, and Bivouac inside it."},
-    {.topic = "stuck",
-     .weight = BV_FINDING_NOTE,
-     .process = stuck,
-     .remedy =
-         "See whether its file server answers, or wait for its child if it used vfork; a checkpoint gives up after "
-         "10 seconds of this."},
     {.topic = "terminal",
      .weight = BV_FINDING_NOTE,
      .process = terminal,
      .remedy = "Start it with `bivouac run`, which gives it a terminal of the job's own."},
     {0},
 };
+
+static const struct pf_rule stuck = {
+    .topic = "stuck",
+    .weight = BV_FINDING_NOTE,
+    .remedy =
+        "See whether its file server answers, or wait for its child if it used vfork; a checkpoint gives up after "
+        "10 seconds of this.",
+};
+
+/* Processes that cannot be stopped now and have not moved for a while: on a dead file server, or a parent in vfork(2).
+ * Seen twice, because everything that reads a disk is in this state for a moment; and together, to wait but once. */
+void pf_check_stuck(struct pf_tree *tree)
+{
+    if (tree->waiting_count == 0)
+        return;
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    for (size_t i = 0; i < tree->waiting_count; i++) {
+        const struct bv_task *then = &tree->waiting[i];
+        struct bv_task now;
+        if (bv_task_read(tree->p->procfd, then->pid, &now, NULL) == 0 && now.state == 'D' &&
+            now.start_time == then->start_time && now.utime == then->utime && now.stime == then->stime)
+            pf_add(tree, &stuck, now.pid, now.comm, bv_strdup("it waits in the kernel and cannot be stopped"));
+    }
+}
 
 static const struct pf_rule orphan = {
     .topic = "orphan",

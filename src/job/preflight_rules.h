@@ -28,6 +28,9 @@ struct pf_tree {
     struct pf_socket *socket; /* each inode once, ascending after pf_sockets_sort() */
     size_t socket_count;
 
+    struct bv_task waiting[8]; /* processes found in uninterruptible sleep, the first ones */
+    size_t waiting_count;
+
     struct bv_findings found;
 };
 
@@ -75,6 +78,7 @@ void pf_add(struct pf_tree *tree, const struct pf_rule *rule, pid_t pid, const c
 
 /* What can be judged only of the tree as a whole. */
 int pf_check_sockets(struct pf_tree *tree, struct bv_error *err);
+void pf_check_stuck(struct pf_tree *tree);
 void pf_check_capsule(struct pf_tree *tree);
 
 /* Sort the sockets by inode and keep each once. */

@@ -26,6 +26,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -715,6 +716,96 @@ static void a_zombie_is_no_finding(void **state)
     expect_nothing(make_zombie_and_descendants, NULL);
 }
 
+static int make_vfork(void *arg)
+{
+    (void)arg;
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pid_t grandchild = vfork();
+        if (grandchild == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (;;)
+                pause();
+        }
+        _exit(0);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    return child < 0 ? errno : 0;
+}
+
+static void a_process_that_waits_in_the_kernel_is_noted(void **state)
+{
+    (void)state;
+    struct child c = start(make_vfork, NULL);
+    struct bv_findings f = inspect(c.pid);
+    stop(&c);
+    assert_int_equal(f.count, 1);
+    assert_string_equal(f.finding[0].topic, "stuck");
+    assert_int_equal(f.finding[0].weight, BV_FINDING_NOTE);
+    bv_findings_free(&f);
+}
+
+static void report(int fd, int value)
+{
+    if (write(fd, &value, sizeof(value)) < 0)
+        _exit(1);
+}
+
+/* Like a capsule: an init, the job's root below it, a daemon that the root has lost, and a semaphore of nobody. */
+static int make_capsule(void *arg)
+{
+    int ready[2];
+    if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC) < 0)
+        return errno;
+    prctl(PR_SET_DUMPABLE, 1); /* the new user namespace took it away */
+    if (pipe2(ready, O_CLOEXEC) < 0 || fork() > 0) {
+        int refused = 0;
+        close(ready[1]);
+        return read(ready[0], &refused, sizeof(refused)) == sizeof(refused) ? refused : EIO;
+    }
+    if (fork() > 0) /* the init */
+        for (;;)
+            pause();
+    int refused = semget(IPC_PRIVATE, 1, 0600) < 0 ? errno : 0;
+    if (fork() == 0) {
+        if (fork() == 0)
+            for (;;)
+                pause();
+        _exit(0);
+    }
+    while (wait(NULL) < 0 && errno == EINTR)
+        ;
+    (void)arg;
+    report(ready[1], refused);
+    for (;;)
+        pause();
+}
+
+static void a_daemon_and_objects_without_owner_in_a_capsule_are_lost(void **state)
+{
+    (void)state;
+    struct child c = start(make_capsule, NULL);
+    skip_if_refused(&c, "namespaces");
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct bv_pids tree;
+    assert_int_equal(bv_tree_scan(procfd, c.pid, &tree, NULL), 0);
+    assert_int_equal(tree.count, 4); /* the builder, the init, the root, the daemon */
+
+    struct bv_findings f = inspect_with((struct bv_preflight){.root = tree.pid[2], .in_capsule = 1});
+    pid_t init = tree.pid[1], daemon = tree.pid[3];
+    bv_pids_free(&tree);
+    kill(init, SIGKILL);
+    stop(&c);
+    assert_int_equal(f.count, 2);
+    assert_string_equal(f.finding[0].topic, "orphan");
+    assert_int_equal(f.finding[0].weight, BV_FINDING_WEAKENS);
+    assert_int_equal(f.finding[0].pid, daemon);
+    assert_string_equal(f.finding[1].topic, "sysv-sem");
+    assert_int_equal(f.finding[1].weight, BV_FINDING_WEAKENS);
+    bv_findings_free(&f);
+}
+
 static int make_many_rings(void *arg)
 {
     int refused = make_io_uring(arg);
@@ -824,6 +915,8 @@ int main(void)
         cmocka_unit_test(a_deleted_directory_with_a_deleted_file_blocks),
         cmocka_unit_test(what_is_kept_is_no_finding),
         cmocka_unit_test(a_zombie_is_no_finding),
+        cmocka_unit_test(a_process_that_waits_in_the_kernel_is_noted),
+        cmocka_unit_test(a_daemon_and_objects_without_owner_in_a_capsule_are_lost),
         cmocka_unit_test(a_topic_is_told_once_per_process_and_eight_times_in_all),
         cmocka_unit_test(findings_become_json),
         cmocka_unit_test(a_process_that_is_not_there_is_an_error),
