@@ -42,6 +42,12 @@ status_is()
     is "$(<"$1.status")" "$2" "$3"
 }
 
+# send SIGNAL PID: a process that is gone shows in the check that follows.
+send()
+{
+    kill "-$1" "$2" || diag "no process $2 for SIG$1"
+}
+
 has_line()
 {
     grep -qx "$2" "$1"
@@ -55,7 +61,12 @@ has_twice()
 # process NAME: the one process of the job with this name, as seen from here.
 process()
 {
-    pgrep -x "$1"
+    pgrep -x "$1" || echo none
+}
+
+running()
+{
+    [[ $(process "$1") != none ]]
 }
 
 stopped()
@@ -85,41 +96,41 @@ status_is "$work/dying" 85 "it ends with status 85, too"
 lines=$(wc -l <"$work/dying.out")
 start_watched "$work/dying" dying "$apps/ticker" 3000
 require wait_for lines_at_least "$work/dying.out" $((lines + 10))
-kill -TERM "$job_pid"
+send TERM "$job_pid"
 status_is "$work/dying" -15 "restarted and sent SIGTERM, Bivouac dies by it"
 
 # Signals reach the job's handlers.
 start_watched "$work/signals" signals "$apps/signals"
 require wait_for has_line "$work/signals.out" ready
 for signal in USR1 TERM INT HUP USR2; do
-    kill "-$signal" "$job_pid"
+    send "$signal" "$job_pid"
     ok "SIG$signal reaches the job" wait_for has_line "$work/signals.out" "got SIG$signal"
 done
 ok "it is checkpointed and killed" job_checkpoint --kill
 status_is "$work/signals" 85 "it ended by the checkpoint"
 start_watched "$work/signals" signals "$apps/signals"
-require wait_for process signals
+require wait_for running signals
 # Before the restored job runs, the supervisor keeps what it gets.
 for signal in TERM INT USR1; do
-    kill "-$signal" "$job_pid"
+    send "$signal" "$job_pid"
     ok "after the restart SIG$signal reaches the job" wait_for has_twice "$work/signals.out" "got SIG$signal"
 done
-kill -QUIT "$job_pid"
+send QUIT "$job_pid"
 status_is "$work/signals" 3 "after SIGQUIT it ends as it wants"
 
 # A stopped job.
 start_watched "$work/stopped" stopped "$apps/ticker" 300
 require wait_for has_line "$work/stopped.out" "tick 30 of 300"
-kill -STOP "$(process ticker)"
+send STOP "$(process ticker)"
 require wait_for stopped ticker
 ok "a stopped job is checkpointed and killed" job_checkpoint --kill
 status_is "$work/stopped" 85 "it ended by the checkpoint, too"
 lines=$(wc -l <"$work/stopped.out")
 start_watched "$work/stopped" stopped "$apps/ticker" 300
-require wait_for process ticker
+require wait_for running ticker
 ok "restarted, it is stopped" wait_for stopped ticker
 is "$(wc -l <"$work/stopped.out")" "$lines" "and has done nothing"
-kill -CONT "$(process ticker)"
+send CONT "$(process ticker)"
 status_is "$work/stopped" 0 "continued, it ends"
 is "$(tail -n 1 "$work/stopped.out")" "tick 300 of 300" "with its last line"
 
@@ -128,7 +139,7 @@ start_watched "$work/halted" halted "$apps/ticker" 300
 require wait_for has_line "$work/halted.out" "tick 30 of 300"
 ok "checkpoint --stop" job_checkpoint --stop
 ok "leaves the job stopped" wait_for stopped ticker
-kill -CONT "$(process ticker)"
+send CONT "$(process ticker)"
 status_is "$work/halted" 0 "continued, it ends as well"
 
 wait
