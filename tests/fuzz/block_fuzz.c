@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A block as a pack holds it: header and stored bytes. The digest is made to fit, so that the decoder is reached. */
+#include <stdlib.h>
+
+#include "store/pack_read.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bv_block_header h;
+    struct bv_block_buffer b;
+    if (size >= BV_PACK_HEADER)
+        bv_pack_header_parse(data, 1);
+    if (size < BV_BLOCK_HEADER || bv_block_header_parse(data, &h) < 0 || size - BV_BLOCK_HEADER < h.stored)
+        return 0;
+    bv_block_buffer_init(&b);
+    if (bv_block_decode(b.zstd, &h, data + BV_BLOCK_HEADER, b.raw) < 0) {
+        h.digest = bv_digest_of(b.raw, h.raw);
+        bv_block_decode(b.zstd, &h, data + BV_BLOCK_HEADER, b.raw);
+    }
+    bv_block_buffer_free(&b);
+    return 0;
+}
