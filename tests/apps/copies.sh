@@ -40,7 +40,7 @@ ok "the job is checkpointed and killed" job_checkpoint --kill
 job_wait
 is "$job_status" 85 "it ended by the checkpoint"
 
-generation=$(bivouac list --json | jq -r '[.. | objects | select(has("generation")) | .generation] | max // 1')
+generation=$(jq -r 'select(.event == "checkpointed") | .generation' store/jobs/original/events.jsonl)
 cp -a job first
 cp -a job second
 cp -a job moved

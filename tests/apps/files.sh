@@ -83,6 +83,8 @@ first_life limit --capture data --capture-limit 4K
 second_life limit --capture data --capture-limit 4K
 is "$job_status" 110 "limit: a restart onto a changed file above the limit is refused"
 like "$(cat limit.err "$checkpoint_log")" 'inplace\.bin' "limit: the message names it"
+second_life limit --accept-changed
+is "$job_status" 11 "limit: told to go on, it goes on with the changed file"
 like "$(bivouac show limit --json)" 'inplace\.bin' "limit: show names it"
 
 remains_nothing "$work"
