@@ -46,6 +46,7 @@ struct bv_engine_dump {
      * `leave` says. May be NULL. */
     int (*frozen)(void *arg, struct bv_error *err);
     void *arg;
+    int64_t frozen_ns; /* out: how long the tree stood still, 0 if the engine does not know */
 };
 
 struct bv_engine_restore {
@@ -78,7 +79,7 @@ struct bv_engine {
     int (*probe)(struct bv_engine_info *ret, struct bv_error *err);
 
     /* Errors: BV_ENOENGINE, BV_EENGINE (with the tail of the engine's log), BV_ENOSPACE, or what `frozen` reported. */
-    int (*dump)(const struct bv_engine_dump *d, struct bv_error *err);
+    int (*dump)(struct bv_engine_dump *d, struct bv_error *err);
 
     /* Restore the tree. Its root becomes a child of the calling process or of the capsule's init.
      * Errors: BV_ENOENGINE, BV_ERESTORE (with the tail of the log), BV_ECHANGED, BV_EHOST, or what `restored` said. */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "criu.pb-c.h"
+#include "engine/engine.h"
+
+/* CRIU, spoken to by its RPC (https://criu.org/RPC) over the socket of a `criu swrk` that we start for each request and
+ * that ends with it. libcriu offers the same, but keeps its options in a process-wide object, hides the pid of the
+ * criu process, which we must be able to kill, and reduces every failure to -EBADE. */
+extern const struct bv_engine bv_engine_criu;
+
+/* --- private to this folder --- */
+
+#define CRIU_LOG "criu.log" /* in the images directory */
+
+/* A criu process serving one request. */
+struct criu {
+    pid_t pid;
+    int sock;
+};
+
+struct criu_spawn {
+    const char *path;
+    const char *cache_dir;
+    const char *const *options; /* NULL-terminated command line options */
+    const struct bv_engine_pipe *pipes;
+    size_t pipe_count;
+    int inherited[16]; /* out: number each pipe's descriptor has in the criu process */
+};
+#define CRIU_PIPES_MAX 16
+
+/* Start `criu OPTIONS swrk FD` with exactly the capabilities it may have, an empty environment and no other fds. */
+int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err);
+
+/* Kill it if it still runs, reap it, close the socket. */
+void criu_end(struct criu *c);
+
+/* What the caller wants to do at each notification; -1 refuses, which makes criu give up. `fd` is a descriptor that
+ * came with it, or -1; the callee owns it. */
+typedef int (*criu_notify)(void *arg, const char *script, int fd, struct bv_error *err);
+
+/* Send the request and serve notifications until the response. *ret is freed with criu_resp__free_unpacked().
+ * Errors: BV_EENGINE if criu dies or talks nonsense; what `notify` reported. A response that reports failure is success
+ * here. */
+int criu_call(struct criu *c, CriuReq *req, criu_notify notify, void *arg, CriuResp **ret, struct bv_error *err);
+
+/* Turn a failed response into an error: the essence of criu's log, and the code that fits it best. */
+int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err);
+
+/* How long the tree was frozen, in ns, from criu's own statistics; 0 if unknown. */
+int64_t criu_frozen_ns(int images_fd);
+
+int criu_probe(struct bv_engine_info *ret, struct bv_error *err);
+int criu_dump(struct bv_engine_dump *d, struct bv_error *err);
+int criu_restore(const struct bv_engine_restore *r, struct bv_error *err);

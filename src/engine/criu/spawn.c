@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/criu/criu.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+
+#define FIRST_INHERITED 64 /* below criu's service descriptors, above what it opens on its way up */
+#define OPTIONS_MAX     32
+
+/* Everything we have in the capsule's user namespace, except the power to change ids: uid 0 is not mapped there, and
+ * criu gives up when it tries ("Unable to initialize id-s"). */
+static int raise_ambient(void)
+{
+    cap_t caps = cap_get_proc();
+    if (!caps)
+        return -1;
+
+    int rc = 0;
+    for (cap_value_t c = 0; c < CAP_LAST_CAP + 1 && rc == 0; c++) {
+        cap_flag_value_t permitted = CAP_CLEAR;
+        if (cap_get_flag(caps, c, CAP_PERMITTED, &permitted) < 0)
+            break; /* the library knows more capabilities than the kernel */
+        if (c == CAP_SETUID || c == CAP_SETGID)
+            permitted = CAP_CLEAR;
+        rc = cap_set_flag(caps, CAP_INHERITABLE, 1, &c, permitted);
+    }
+    if (rc == 0)
+        rc = cap_set_proc(caps);
+    for (cap_value_t c = 0; c < CAP_LAST_CAP + 1 && rc == 0; c++) {
+        cap_flag_value_t inheritable = CAP_CLEAR;
+        if (cap_get_flag(caps, c, CAP_INHERITABLE, &inheritable) == 0 && inheritable == CAP_SET)
+            rc = cap_set_ambient(c, CAP_SET);
+    }
+    cap_free(caps);
+    return rc;
+}
+
+static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        _exit(127);
+    for (size_t i = 0; i < how->pipe_count; i++)
+        if (dup2(how->pipes[i].fd, FIRST_INHERITED + (int)i) < 0)
+            _exit(127);
+    int sock_number = FIRST_INHERITED + CRIU_PIPES_MAX;
+    if (dup2(sock, sock_number) < 0 || raise_ambient() < 0)
+        _exit(127);
+
+    char number[16], runtime[4200];
+    snprintf(number, sizeof(number), "%d", sock_number);
+    snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", how->cache_dir ? how->cache_dir : "/nonexistent");
+
+    const char *argv[OPTIONS_MAX + 4];
+    int n = 0;
+    argv[n++] = how->path;
+    for (int i = 0; how->options[i] && i < OPTIONS_MAX; i++)
+        argv[n++] = how->options[i];
+    argv[n++] = "swrk";
+    argv[n++] = number;
+    argv[n] = NULL;
+    char *envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", runtime, NULL};
+    execve(how->path, (char *const *)argv, envp);
+    _exit(127);
+}
+
+int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
+{
+    if (how->pipe_count > CRIU_PIPES_MAX)
+        return bv_fail(err, BV_EINTERNAL, 0, "more than %d outside pipes", CRIU_PIPES_MAX);
+    for (size_t i = 0; i < how->pipe_count; i++)
+        how->inherited[i] = FIRST_INHERITED + (int)i;
+
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
+
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0)
+        exec_criu(how, pair[1], parent);
+    int saved = errno;
+    close(pair[1]);
+    if (pid < 0) {
+        close(pair[0]);
+        return bv_fail(err, BV_EINTERNAL, saved, "cannot start criu");
+    }
+    *ret = (struct criu){.pid = pid, .sock = pair[0]};
+    return 0;
+}
+
+void criu_end(struct criu *c)
+{
+    close_fd(&c->sock);
+    if (c->pid <= 0)
+        return;
+    /* After its response criu ends by itself; give it the time to, since killing it earlier could lose its log. */
+    for (int i = 0; i < 200; i++) {
+        pid_t done = waitpid(c->pid, NULL, WNOHANG);
+        if (done == c->pid || (done < 0 && errno == ECHILD)) {
+            c->pid = 0;
+            return;
+        }
+        usleep(5000);
+    }
+    kill(c->pid, SIGKILL);
+    waitpid(c->pid, NULL, 0);
+    c->pid = 0;
+}

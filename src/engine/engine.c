@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "engine/criu/criu.h"
+
+/* The first is the default. */
+static const struct bv_engine *const engines[] = {&bv_engine_criu};
+
+const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err)
+{
+    for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+        if (!name || strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    bv_fail(err, BV_EUSAGE, 0, "there is no engine called '%s'", name);
+    return NULL;
+}
