@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/msg.h"
+#include "capsule/stdio.h"
+
+/* The capsule: the namespaces in which a job runs, and their init (pid 1). Made anew for each attempt; nothing of it is
+ * part of a checkpoint. It is built so that a restore cannot collide with anything: own user, pid, mount and ipc
+ * namespaces (own network on demand, a time namespace where clocks must continue), own /proc, /dev/shm and terminals,
+ * job pids from BV_FIRST_JOB_PID on.
+ *
+ * The supervisor stays outside and commands the init over a socket; when the supervisor dies, so does the capsule. */
+
+#define BV_FIRST_JOB_PID 1000
+
+struct bv_bind {
+    char *host; /* what exists outside: a directory or file */
+    char *job;  /* where the job sees it */
+};
+
+/* What to run: the arguments of execvpe(3) and the state in which a bare program would start. */
+struct bv_command {
+    char **argv, **envp;
+    char *cwd;
+    sigset_t mask;
+};
+
+/* Runs in a process of its own inside the capsule, with the message that asked for it; its value is the exit status. */
+typedef int (*bv_capsule_operation)(void *arg, struct bv_msg *request);
+
+struct bv_capsule_config {
+    int private_network;
+    int private_tmp;
+    const struct bv_bind *binds;
+    size_t bind_count;
+    int continue_clocks; /* let CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from these values */
+    int64_t monotonic_ns, boottime_ns;
+    const struct bv_command *command;
+    struct bv_stdio *stdio;
+    bv_capsule_operation operation;
+    void *arg;
+};
+
+struct bv_capsule {
+    pid_t init; /* as seen by the supervisor; its child */
+    int sock;
+};
+
+/* Build it. What `config` points to must stay until bv_capsule_destroy().
+ * Errors: BV_EHOST (a namespace cannot be made, with what to do), BV_ENODIR (a bind's source is missing). */
+int bv_capsule_create(const struct bv_capsule_config *config, struct bv_capsule *ret, struct bv_error *err);
+
+/* Kill everything in it and reap the init. Waits until the last process is gone. */
+void bv_capsule_destroy(struct bv_capsule *c);
+
+/* Requests to the init. Each returns at once; what comes of it arrives as an event.
+ *   start     run the command; its pid is BV_FIRST_JOB_PID
+ *   operate   run config.operation with this request (an object) and these descriptors
+ *   abort     kill the operation and all its helpers
+ *   signal    send `number` to the job's root, or with `all` to every process of the capsule
+ *   adopt     from now on `pid` is the job's root (a restore made it) */
+int bv_capsule_start(struct bv_capsule *c, struct bv_error *err);
+int bv_capsule_operate(struct bv_capsule *c, json_t *request, const int *fds, int fd_count, struct bv_error *err);
+int bv_capsule_abort(struct bv_capsule *c, struct bv_error *err);
+int bv_capsule_signal(struct bv_capsule *c, int number, int all, struct bv_error *err);
+int bv_capsule_adopt(struct bv_capsule *c, pid_t root, struct bv_error *err);
+
+enum bv_capsule_event_kind {
+    BV_CAPSULE_STARTED,
+    BV_CAPSULE_START_FAILED,    /* `error` says why */
+    BV_CAPSULE_ROOT_ENDED,      /* `status` as from wait(2) */
+    BV_CAPSULE_OPERATION_ENDED, /* `status` as from wait(2) */
+    BV_CAPSULE_TERMINAL,        /* `fd` is the master of the job's terminal, owned by the receiver */
+    BV_CAPSULE_GONE,            /* the init has ended */
+};
+
+struct bv_capsule_event {
+    enum bv_capsule_event_kind kind;
+    int status;
+    int fd;
+    struct bv_error error;
+};
+
+/* Read one event; to be called when `sock` is readable. */
+int bv_capsule_event(struct bv_capsule *c, struct bv_capsule_event *ret, struct bv_error *err);

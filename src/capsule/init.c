@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capsule/private.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+
+struct init {
+    const struct bv_capsule_config *config;
+    int sock;
+    pid_t root;      /* of the job, 0 before it starts */
+    pid_t operation; /* 0 = none */
+};
+
+/* The supervisor always reads; if it does not, it is dead or lost, and the capsule has no reason to live. */
+static void tell(struct init *in, json_t *message, int fd)
+{
+    int sent = message ? bv_msg_send(in->sock, message, &fd, fd >= 0, bv_deadline_in(30), NULL) : -1;
+    json_decref(message);
+    if (sent < 0)
+        _exit(1);
+}
+
+static void tell_failure(struct init *in, const char *is, const struct bv_error *e)
+{
+    tell(in, json_pack("{s:s, s:i, s:s}", "is", is, "code", (int)e->code, "text", e->text), -1);
+}
+
+static void do_start(struct init *in)
+{
+    struct bv_error err = {0};
+    autoclose int master = -1;
+    if (capsule_start_job(in->config, &in->root, &master, &err) < 0) {
+        tell_failure(in, "start-failed", &err);
+        return;
+    }
+    bv_stdio_close_job_ends(in->config->stdio);
+    if (master >= 0)
+        tell(in, json_pack("{s:s}", "is", "terminal"), master);
+    tell(in, json_pack("{s:s}", "is", "started"), -1);
+}
+
+static void do_operate(struct init *in, struct bv_msg *m)
+{
+    pid_t pid = in->operation ? -1 : fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        setsid(); /* so that it can be killed with all its helpers */
+        close(in->sock);
+        _exit(in->config->operation(in->config->arg, m));
+    }
+    if (pid < 0) {
+        tell(in, json_pack("{s:s, s:i}", "is", "operation-ended", "status", 0xff00), -1);
+        return;
+    }
+    in->operation = pid;
+}
+
+static void do_signal(struct init *in, const json_t *body)
+{
+    int number = (int)json_integer_value(json_object_get(body, "number"));
+    if (json_is_true(json_object_get(body, "all")))
+        kill(-1, number);
+    else if (in->root > 0)
+        kill(in->root, number);
+}
+
+static void serve(struct init *in)
+{
+    automsg struct bv_msg m = {0};
+    if (bv_msg_recv(in->sock, &m, bv_deadline_in(5), NULL) <= 0)
+        _exit(0); /* the supervisor is gone */
+
+    const char *what = json_string_value(json_object_get(m.body, "do"));
+    if (!what)
+        return;
+    if (strcmp(what, "start") == 0)
+        do_start(in);
+    else if (strcmp(what, "operate") == 0)
+        do_operate(in, &m);
+    else if (strcmp(what, "signal") == 0)
+        do_signal(in, m.body);
+    else if (strcmp(what, "abort") == 0 && in->operation)
+        kill(-in->operation, SIGKILL);
+    else if (strcmp(what, "adopt") == 0) {
+        in->root = (pid_t)json_integer_value(json_object_get(m.body, "pid"));
+        bv_stdio_close_job_ends(in->config->stdio);
+    }
+}
+
+static void reap(struct init *in)
+{
+    int status;
+    for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
+        if (pid == in->root)
+            tell(in, json_pack("{s:s, s:i}", "is", "ended", "status", status), -1);
+        if (pid == in->operation) {
+            kill(-pid, SIGKILL); /* helpers that outlived it */
+            in->operation = 0;
+            tell(in, json_pack("{s:s, s:i}", "is", "operation-ended", "status", status), -1);
+        }
+    }
+}
+
+static int prepare(const struct bv_capsule_config *config, struct bv_error *err)
+{
+    if (capsule_mount_all(config, err) < 0)
+        return -1;
+    return config->private_network ? capsule_loopback_up(err) : 0;
+}
+
+void capsule_init_main(const struct bv_capsule_config *config, int sock)
+{
+    struct init in = {.config = config, .sock = sock};
+    struct bv_error err = {0};
+    sigset_t all, children;
+
+    /* The init dies with the supervisor, and everything in its pid namespace with it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "bivouac-init");
+    /* The supervisor's ends of pipes are its own: held here too, neither side would ever see the other close. */
+    for (int i = 0; i < 3; i++)
+        close_fd(&config->stdio->end[i].our_fd);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
+    int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+
+    if (signals < 0 || prepare(config, &err) < 0) {
+        if (!err.code)
+            bv_fail(&err, BV_EINTERNAL, errno, "signalfd");
+        tell_failure(&in, "failed", &err);
+        _exit(1);
+    }
+    tell(&in, json_pack("{s:s}", "is", "ready"), -1);
+
+    for (;;) {
+        struct pollfd p[2] = {{.fd = sock, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            _exit(1);
+        struct signalfd_siginfo si;
+        while (read(signals, &si, sizeof(si)) > 0)
+            ;
+        reap(&in);
+        if (p[0].revents)
+            serve(&in);
+    }
+}

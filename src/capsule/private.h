@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "capsule/capsule.h"
+
+/* Shared between the files of this folder only. */
+
+/* Arrange the capsule's mounts; as its pid 1. */
+int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *err);
+
+/* Bring the loopback interface up. */
+int capsule_loopback_up(struct bv_error *err);
+
+/* The life of the init; never returns. */
+void capsule_init_main(const struct bv_capsule_config *config, int sock) __attribute__((noreturn));
+
+/* Start the job: returns its pid, and the master of its terminal where it has one (else -1). Waits until the program
+ * is executed or has failed to. Errors: BV_ENOCMD, BV_ENOEXEC, BV_ENODIR, BV_EINTERNAL. */
+int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, int *ret_master, struct bv_error *err);
