@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files that the frozen tree has open or mapped: which of them may change, and what must be kept of each. */
+#include "job/capture_private.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "proc/fds.h"
+#include "proc/maps.h"
+#include "proc/tree.h"
+
+/* One inode, with all that the tree does to it. */
+struct open_file {
+    char *path;
+    struct stat st;
+    int fd; /* opened by us for reading, -1 if that is not possible */
+    int readers;
+    int writers;
+    int appenders;  /* writers with O_APPEND */
+    int at_end;     /* write-only writers whose offset is the size */
+    int mapped;     /* shared and writable */
+    int link_remap; /* a name the engine has given to a file whose own is gone */
+};
+
+struct open_files {
+    struct open_file *file;
+    size_t count;
+};
+
+static void free_files(struct open_files *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->file[i].path);
+        close_fd(&all->file[i].fd);
+    }
+    free(all->file);
+}
+
+static struct open_file *find_or_add(struct open_files *all, const char *path, const struct stat *st)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->file[i].st.st_dev == st->st_dev && all->file[i].st.st_ino == st->st_ino)
+            return &all->file[i];
+    all->file = bv_realloc(all->file, all->count + 1, sizeof(all->file[0]));
+    struct open_file *f = &all->file[all->count++];
+    *f = (struct open_file){.path = bv_strdup(path), .st = *st, .fd = -1};
+    return f;
+}
+
+/* Kernel file systems have files that are no files. */
+static int is_real(int fd)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return 0;
+    switch ((unsigned long)fs.f_type) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+/* A deleted file that has another link cannot go into an image; the engine gives it a name "link_remap.N" beside its
+ * old one, and takes that away again when the tree runs on. Find it: a restart will need it. */
+static char *link_remap_of(const char *path, const struct stat *wanted)
+{
+    const char *slash = strrchr(path, '/');
+    autofree char *dir_path = bv_strndup(path, slash && slash > path ? (size_t)(slash - path) : 1);
+    autoclosedir DIR *dir = opendir(dir_path);
+    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+        struct stat st;
+        if (strncmp(e->d_name, "link_remap.", 11) == 0 &&
+            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == wanted->st_dev &&
+            st.st_ino == wanted->st_ino)
+            return bv_asprintf("%s/%s", strcmp(dir_path, "/") == 0 ? "" : dir_path, e->d_name);
+    }
+    return NULL;
+}
+
+static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
+{
+    if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target))
+        return;
+    autofree char *remap = NULL;
+    if (d->deleted) {
+        if (d->st.st_nlink > 0)
+            remap = link_remap_of(d->target, &d->st);
+        if (!remap)
+            return; /* a ghost: the engine keeps its content */
+    }
+
+    struct open_file *f = find_or_add(all, remap ? remap : d->target, &d->st);
+    f->link_remap |= remap != NULL;
+    if (f->fd < 0)
+        f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY | O_NOATIME);
+    if (f->fd < 0)
+        f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY);
+
+    unsigned access = d->flags & O_ACCMODE;
+    f->readers += access == O_RDONLY;
+    f->writers += access != O_RDONLY;
+    f->appenders += access != O_RDONLY && (d->flags & O_APPEND);
+    f->at_end += access == O_WRONLY && !(d->flags & O_APPEND) && d->pos == d->st.st_size;
+}
+
+/* A shared writable mapping lives on when its descriptor is closed. */
+static void add_map(struct bv_capture *c, struct open_files *all, const struct bv_map *m)
+{
+    if (!m->shared || !m->writable || !m->path || m->path[0] != '/' || m->deleted || capture_covers(c->spec, m->path))
+        return;
+    struct stat st;
+    autoclose int fd = open(m->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->ino)
+        return;
+    struct open_file *f = find_or_add(all, m->path, &st);
+    f->mapped = 1;
+    if (f->fd < 0)
+        f->fd = steal_fd(&fd);
+}
+
+static int collect(struct bv_capture *c, pid_t root, struct open_files *all, struct bv_error *err)
+{
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
+    if (bv_tree_scan(procfd, root, &pids, err) < 0)
+        return -1;
+    for (size_t i = 0; i < pids.count; i++) {
+        autofds struct bv_fds fds = {0};
+        automaps struct bv_maps maps = {0};
+        /* Zombies have neither. */
+        if (bv_fds_scan(procfd, pids.pid[i], &fds, NULL) == 0)
+            for (size_t k = 0; k < fds.count; k++)
+                add_fd(c, all, procfd, pids.pid[i], &fds.fd[k]);
+        if (bv_maps_scan(procfd, pids.pid[i], &maps, NULL) == 0)
+            for (size_t k = 0; k < maps.count; k++)
+                add_map(c, all, &maps.map[k]);
+    }
+    return 0;
+}
+
+static enum capture_class classify(const struct bv_capture *c, const struct open_file *f)
+{
+    if (!f->writers && !f->mapped && !f->link_remap)
+        return CLASS_READ_ONLY;
+    if (!f->mapped && !f->link_remap && f->appenders == f->writers)
+        return CLASS_APPEND;
+    if (!f->mapped && !f->link_remap && f->appenders + f->at_end == f->writers)
+        return CLASS_SEQUENTIAL;
+    return (uint64_t)f->st.st_size <= c->spec->capture_limit ? CLASS_IN_PLACE : CLASS_RECORDED;
+}
+
+static void defer(struct bv_capture *c, struct open_file *f, json_t *entry)
+{
+    c->deferred = bv_realloc(c->deferred, c->deferred_count + 1, sizeof(c->deferred[0]));
+    c->deferred[c->deferred_count++] =
+        (struct capture_deferred){.fd = steal_fd(&f->fd), .size = (uint64_t)f->st.st_size, .number = c->next};
+    bv_json_set(entry, "content", json_integer(c->next++));
+}
+
+static int copy_now(struct bv_capture *c, const struct open_file *f, json_t *entry, struct bv_error *err)
+{
+    unsigned number;
+    if (capture_copy(c, f->fd, (uint64_t)f->st.st_size, &number, err) < 0)
+        return bv_wrap(err, "%s", f->path);
+    bv_json_set(entry, "content", json_integer(number));
+    return 0;
+}
+
+static int sum_ends(const struct open_file *f, enum capture_class class, json_t *entry, struct bv_error *err)
+{
+    char sum[SUM_TEXT];
+    uint64_t size = (uint64_t)f->st.st_size;
+    size_t part = size < SUM_PART ? (size_t)size : SUM_PART;
+    if (capture_sum(f->fd, size - part, part, sum) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot read %s", f->path);
+    bv_json_set(entry, "tail", json_string(sum));
+    if (class != CLASS_SEQUENTIAL)
+        return 0;
+    /* Formats with a header that is written last: a change there must not go unseen. */
+    if (capture_sum(f->fd, 0, part, sum) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot read %s", f->path);
+    bv_json_set(entry, "head", json_string(sum));
+    return 0;
+}
+
+static int keep_content(struct bv_capture *c, struct open_file *f, enum capture_class class, json_t *entry,
+                        struct bv_error *err)
+{
+    int small = (uint64_t)f->st.st_size <= BV_PUT_BACK_LIMIT;
+    switch (class) {
+    case CLASS_APPEND: /* what is there stays as it is: the copy can wait */
+        if (small)
+            defer(c, f, entry);
+        return 0;
+    case CLASS_READ_ONLY:
+        if (small && f->st.st_uid == geteuid())
+            defer(c, f, entry);
+        return 0;
+    case CLASS_SEQUENTIAL: /* it may turn out not to be one */
+        return small ? copy_now(c, f, entry, err) : 0;
+    case CLASS_IN_PLACE:
+        return copy_now(c, f, entry, err);
+    case CLASS_RECORDED:
+        capture_warn(c, "%s has %llu MiB, more than the capture limit: a restart onto a changed file will be refused",
+                     f->path, (unsigned long long)f->st.st_size >> 20);
+        return 0;
+    }
+    return 0;
+}
+
+static int add_entry(struct bv_capture *c, struct open_file *f, struct bv_error *err)
+{
+    enum capture_class class = classify(c, f);
+    if (f->fd < 0) {
+        if (class != CLASS_READ_ONLY)
+            capture_warn(c, "%s cannot be read, so a restart cannot put it back", f->path);
+        return 0;
+    }
+    if (!is_real(f->fd) || (class == CLASS_READ_ONLY && f->st.st_uid != geteuid()))
+        return 0;
+
+    autojson json_t *entry = json_object();
+    bv_json_set(entry, "path", bv_json_bytes(f->path));
+    bv_json_set(entry, "class", json_string(capture_class_name(class)));
+    capture_stat_json(entry, &f->st);
+    if ((class == CLASS_APPEND || class == CLASS_SEQUENTIAL) && sum_ends(f, class, entry, err) < 0)
+        return -1;
+    if (keep_content(c, f, class, entry, err) < 0)
+        return -1;
+    bv_json_append(c->opened, json_incref(entry));
+    return 0;
+}
+
+int capture_open_files(struct bv_capture *c, pid_t root, struct bv_error *err)
+{
+    struct open_files all = {0};
+    int rc = collect(c, root, &all, err);
+    for (size_t i = 0; i < all.count && rc == 0; i++)
+        rc = add_entry(c, &all.file[i], err);
+    free_files(&all);
+    return rc;
+}

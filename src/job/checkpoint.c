@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One checkpoint, from the request to the commit. The states are those of struct checkpoint; whatever fails before the
+ * commit leaves the job running and the previous generation current. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "job/preflight.h"
+#include "job/supervisor_private.h"
+#include "proc/tree.h"
+
+static const char *const leave_names[] = {
+    [BV_LEAVE_RUNNING] = "running",
+    [BV_LEAVE_STOPPED] = "stopped",
+    [BV_LEAVE_DEAD] = "dead",
+};
+
+int checkpoint_sock(const struct supervisor *s)
+{
+    const struct checkpoint *c = &s->checkpoint;
+    if (c->state == CHECKPOINT_DUMPING)
+        return c->op_sock;
+    return c->state == CHECKPOINT_WRITING ? c->writer.sock : -1;
+}
+
+/* Back to CHECKPOINT_NONE; with nothing of it left on disk but what was committed. */
+static void clear(struct supervisor *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    bv_writer_end(&c->writer);
+    close_fd(&c->op_sock);
+    close_fd(&c->staging);
+    json_decref(c->content);
+    json_decref(c->findings);
+    bv_staging_remove(&s->job, s->attempt.number, NULL);
+    *c = (struct checkpoint){.op_sock = -1, .staging = -1, .writer = {.sock = -1}};
+}
+
+/* How much memory the tree has, which is about what an uncompressed checkpoint takes. */
+static uint64_t tree_memory(struct supervisor *s)
+{
+    uint64_t sum = 0;
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pid_t root = supervisor_root_pid(s);
+    if (procfd < 0 || root <= 0 || bv_tree_scan(procfd, root, &pids, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < pids.count; i++) {
+        struct bv_task t;
+        if (bv_task_read(procfd, pids.pid[i], &t, NULL) == 0)
+            sum += t.rss;
+    }
+    return sum;
+}
+
+/* The engine knows only that a write failed. */
+static void explain_space(struct supervisor *s, struct bv_error *e)
+{
+    struct statvfs fs;
+    if (e->code != BV_ENOSPACE || strstr(e->text, "free") || fstatvfs(s->job.dirfd, &fs) < 0)
+        return;
+    bv_fail(e, BV_ENOSPACE, ENOSPC,
+            "the checkpoint needs about %llu MiB in %s and %llu MiB are free; the job goes on, and the previous "
+            "checkpoint is intact",
+            (unsigned long long)(tree_memory(s) >> 20) + 1, s->store.path,
+            (unsigned long long)(fs.f_bavail * fs.f_frsize >> 20));
+}
+
+/* Say in plain words what the engine has stumbled over. */
+static void explain_block(struct supervisor *s, struct bv_error *e)
+{
+    const json_t *findings = s->checkpoint.findings;
+    if (e->code != BV_EENGINE)
+        return;
+    for (size_t i = 0; i < json_array_size(findings); i++) {
+        const json_t *f = json_array_get(findings, i);
+        const char *weight = json_string_value(json_object_get(f, "weight"));
+        const char *text = json_string_value(json_object_get(f, "text"));
+        const char *remedy = json_string_value(json_object_get(f, "remedy"));
+        if (weight && strcmp(weight, "blocks") == 0 && text && remedy) {
+            char engine[512];
+            snprintf(engine, sizeof(engine), "%s", e->text);
+            bv_fail(e, BV_EBLOCKED, 0, "%s %s (%s)", text, remedy, engine);
+            return;
+        }
+    }
+}
+
+/* An operation that waits for a verdict gets a bad one, and lets the tree run on in good order. One that does not end
+ * soon after is killed. */
+static void let_go(struct supervisor *s, const struct bv_error *e)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (c->op_sock < 0 || !s->operating)
+        return;
+    autojson json_t *no =
+        json_pack("{s:s, s:i, s:o}", "verdict", "no", "fail", (int)e->code, "text", bv_json_bytes(e->text));
+    if (bv_msg_send(c->op_sock, no, NULL, 0, bv_deadline_in(1), NULL) < 0)
+        bv_capsule_abort(&s->capsule, NULL);
+    s->abort_deadline = bv_deadline_in(OPERATION_GRACE);
+}
+
+void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
+{
+    struct bv_error e = *why;
+    struct checkpoint *c = &s->checkpoint;
+    unsigned generation = c->generation;
+    explain_space(s, &e);
+    explain_block(s, &e);
+    let_go(s, &e);
+    clear(s);
+    bv_generation_discard(&s->job, generation, s->attempt.number, NULL);
+
+    autojson json_t *fields = json_object();
+    bv_json_set(fields, "code", json_string(bv_code_name(e.code)));
+    bv_json_set(fields, "text", bv_json_bytes(e.text));
+    bv_event_append(&s->job, "checkpoint-failed", s->attempt.number, fields, NULL);
+    control_answer(s, NULL, &e);
+}
+
+void checkpoint_on_deadline(struct supervisor *s)
+{
+    struct bv_error e = {0};
+    bv_fail(&e, BV_ETIMEOUT, 0, "the checkpoint did not finish before its deadline and was given up; the job goes on");
+    s->engine_died = s->checkpoint.state == CHECKPOINT_DUMPING;
+    if (s->engine_died)
+        bv_capsule_abort(&s->capsule, NULL);
+    checkpoint_fail(s, &e);
+}
+
+static void inspect(struct supervisor *s)
+{
+    struct bv_findings found = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct bv_preflight p = {
+        .procfd = procfd,
+        .root = supervisor_root_pid(s),
+        .in_capsule = 1,
+        .private_network = s->spec.private_network,
+    };
+    /* What preflight cannot see, the engine will tell. */
+    if (procfd >= 0 && p.root > 0 && bv_preflight_run(&p, &found, NULL) == 0)
+        s->checkpoint.findings = bv_findings_json(&found);
+    else
+        s->checkpoint.findings = json_array();
+    bv_findings_free(&found);
+}
+
+static int send_request(struct supervisor *s, int sock, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    autojson json_t *request = json_object();
+    bv_json_set(request, "op", json_string("checkpoint"));
+    bv_json_set(request, "root", json_integer(s->root));
+    bv_json_set(request, "leave", json_string(leave_names[c->leave]));
+    bv_json_set(request, "final", json_boolean(c->leave == BV_LEAVE_DEAD));
+    bv_json_set(request, "tty", json_boolean(s->master >= 0));
+    if (s->cache)
+        bv_json_set(request, "cache", json_string(s->cache));
+    int fds[] = {sock, c->staging};
+    if (bv_capsule_operate(&s->capsule, request, fds, 2, err) < 0)
+        return -1;
+    s->operating = 1;
+    return 0;
+}
+
+static int begin(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    int pair[2];
+    if (bv_attempt_check(&s->attempt, err) < 0 || bv_generation_next(&s->job, &c->generation, err) < 0 ||
+        bv_staging_create(&s->job, s->attempt.number, &c->staging, err) < 0)
+        return -1;
+    bv_fault_point("checkpoint-staged");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
+    c->op_sock = pair[0];
+    int rc = send_request(s, pair[1], err);
+    close(pair[1]);
+    return rc;
+}
+
+int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, const char *reason,
+                     struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    bv_fault_point("checkpoint-begin");
+    c->leave = leave;
+    c->deadline = bv_deadline_in(timeout > 0 ? timeout : CHECKPOINT_TIMEOUT);
+    c->begun_ns = bv_clock_ns(CLOCK_MONOTONIC);
+    snprintf(c->reason, sizeof(c->reason), "%s", reason);
+    inspect(s);
+
+    if (begin(s, err) < 0) {
+        clear(s);
+        return -1;
+    }
+    c->state = CHECKPOINT_DUMPING;
+    control_progress(s, "dump");
+    return 0;
+}
+
+/* What the manifest says, beside the store's own. */
+static int describe(struct supervisor *s, const json_t *frozen, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    autofree char *flags = NULL;
+    json_t *stdio = supervisor_stdio_json(s, err);
+    if (!stdio)
+        return -1;
+    json_t *content = c->content = json_object();
+    bv_json_set(content, "stdio", stdio);
+    bv_json_set(content, "root", json_integer(s->root));
+    bv_json_set(content, "engine", json_pack("{s:s, s:s}", "name", s->engine->name, "version", s->engine_info.version));
+    if (bv_cpu_flags(&flags, err) < 0)
+        return -1;
+    bv_json_set(content, "host",
+                json_pack("{s:s, s:s, s:s, s:s}", "name", s->host.name, "kernel", s->host.kernel, "machine",
+                          s->host.machine, "cpu", flags));
+    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "warnings"};
+    for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
+        bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));
+    bv_json_set(content, "findings", json_incref(c->findings));
+    bv_json_set(content, "reason", json_string(c->reason));
+    bv_json_set(content, "leave", json_string(leave_names[c->leave]));
+    if (s->relocated)
+        bv_json_set(content, "relocated", bv_json_bytes(s->relocated));
+    return 0;
+}
+
+static int start_writer(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    bv_json_set(c->content, "frozen_ns", json_integer(c->frozen_ns));
+    if (bv_writer_start(&s->job, c->generation, s->attempt.number, c->staging, c->content, &c->writer, err) < 0)
+        return -1;
+    c->state = CHECKPOINT_WRITING;
+    control_progress(s, "write");
+    return 0;
+}
+
+static int on_frozen(struct supervisor *s, const json_t *message, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (bv_attempt_check(&s->attempt, err) < 0 || describe(s, message, err) < 0)
+        return -1;
+    if (c->leave == BV_LEAVE_DEAD)
+        return start_writer(s, err);
+    autojson json_t *go = json_pack("{s:s}", "verdict", "go");
+    return bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), err);
+}
+
+void checkpoint_on_operation(struct supervisor *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    struct bv_error err = {0};
+    automsg struct bv_msg m = {0};
+    int got = bv_msg_recv(c->op_sock, &m, bv_deadline_in(5), &err);
+    const char *is = got > 0 ? json_string_value(json_object_get(m.body, "is")) : NULL;
+    int rc = 0;
+    if (got <= 0 || !is) {
+        s->engine_died = 1;
+        rc = bv_fail(&err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
+    } else if (strcmp(is, "frozen") == 0) {
+        rc = on_frozen(s, m.body, &err);
+    } else if (strcmp(is, "done") == 0) {
+        c->frozen_ns = json_integer_value(json_object_get(m.body, "frozen_ns"));
+        rc = start_writer(s, &err);
+    } else {
+        const char *text = json_string_value(json_object_get(m.body, "text"));
+        rc =
+            bv_fail(&err, (enum bv_code)json_integer_value(json_object_get(m.body, "code")), 0, "%s", text ? text : "");
+    }
+    if (rc < 0)
+        checkpoint_fail(s, &err);
+}
+
+static void retain(struct supervisor *s)
+{
+    unsigned *list = NULL;
+    size_t n = 0, keep = s->options->keep ? s->options->keep : KEEP_DEFAULT;
+    if (bv_generation_list(&s->job, &list, &n, NULL) < 0)
+        return;
+    for (size_t i = 0; i + keep < n; i++)
+        bv_generation_delete(&s->job, list[i], NULL);
+    free(list);
+}
+
+/* The one place where a checkpoint comes into being. A fenced supervisor must not get past it; since a newer attempt
+ * may be claimed between the look and the rename, we look again behind it and take the generation back. */
+static int commit(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    bv_fault_point("checkpoint-commit");
+    if (bv_attempt_check(&s->attempt, err) < 0 ||
+        bv_generation_commit(&s->job, c->generation, s->attempt.number, err) < 0)
+        return -1;
+    if (bv_attempt_check(&s->attempt, err) < 0) {
+        if (err->code == BV_EFENCED)
+            bv_generation_delete(&s->job, c->generation, NULL);
+        return -1;
+    }
+    bv_fault_point("checkpoint-committed");
+    return 0;
+}
+
+static json_t *result_of(const struct supervisor *s, const json_t *written)
+{
+    const struct checkpoint *c = &s->checkpoint;
+    json_t *r = json_object();
+    bv_json_set(r, "job", json_string(s->job.id));
+    bv_json_set(r, "generation", json_integer(c->generation));
+    bv_json_set(r, "reason", json_string(c->reason));
+    bv_json_set(r, "frozen_s", json_real((double)c->frozen_ns / 1e9));
+    bv_json_set(r, "total_s", json_real((double)(bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns) / 1e9));
+    bv_json_set(r, "raw_bytes", json_incref(json_object_get(written, "raw_bytes")));
+    bv_json_set(r, "stored_bytes", json_incref(json_object_get(written, "stored_bytes")));
+    bv_json_set(r, "warnings", json_incref(json_object_get(c->content, "warnings")));
+    return r;
+}
+
+static void committed(struct supervisor *s, const json_t *written)
+{
+    struct checkpoint *c = &s->checkpoint;
+    enum bv_leave leave = c->leave;
+    if (leave == BV_LEAVE_DEAD)
+        c->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns;
+    autojson json_t *result = result_of(s, written);
+    bv_event_append(&s->job, "checkpointed", s->attempt.number, result, NULL);
+
+    /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
+    if (leave == BV_LEAVE_DEAD)
+        bv_capsule_destroy(&s->capsule);
+    clear(s);
+    retain(s);
+    control_answer(s, result, NULL);
+    if (leave == BV_LEAVE_DEAD)
+        supervisor_end(s, BV_ENDED_CHECKPOINTED, 0);
+}
+
+void checkpoint_on_writer(struct supervisor *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    struct bv_error err = {0};
+    automsg struct bv_msg m = {0};
+    int got = bv_msg_recv(c->writer.sock, &m, bv_deadline_in(5), &err);
+    const char *is = got > 0 ? json_string_value(json_object_get(m.body, "is")) : NULL;
+    if (is && strcmp(is, "written") == 0) {
+        if (commit(s, &err) == 0) {
+            committed(s, m.body);
+            return;
+        }
+    } else if (is) {
+        const char *text = json_string_value(json_object_get(m.body, "text"));
+        bv_fail(&err, (enum bv_code)json_integer_value(json_object_get(m.body, "code")), 0, "%s", text ? text : "");
+    } else {
+        bv_fail(&err, BV_ESTORE, 0, "writing the checkpoint was interrupted: the writer died");
+    }
+    int fenced = err.code == BV_EFENCED;
+    checkpoint_fail(s, &err);
+    if (fenced)
+        supervisor_fail(s, &err);
+}

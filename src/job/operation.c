@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/operation.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "job/affinity.h"
+#include "job/capture.h"
+
+#define TELL_TIMEOUT 60 /* s; the supervisor always reads */
+
+struct context {
+    const struct bv_operation *op;
+    const json_t *request;
+    int sock, staging, kept;
+    pid_t root;
+    struct bv_capture *capture;
+    int64_t frozen_ns;
+};
+
+/* Takes the reference of `message`. */
+static int tell(struct context *x, json_t *message, int fd, struct bv_error *err)
+{
+    autojson json_t *owned = message;
+    if (!owned)
+        return bv_fail(err, BV_EINTERNAL, 0, "out of memory");
+    return bv_msg_send(x->sock, owned, &fd, fd >= 0, bv_deadline_in(TELL_TIMEOUT), err);
+}
+
+static int fail(struct context *x, const struct bv_error *e)
+{
+    tell(x, json_pack("{s:s, s:i, s:o}", "is", "failed", "code", (int)e->code, "text", bv_json_bytes(e->text)), -1,
+         NULL);
+    return 1;
+}
+
+static int open_images(struct context *x, struct bv_error *err)
+{
+    if (mkdirat(x->staging, "images", 0700) < 0 && errno != EEXIST)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
+    int fd = openat(x->staging, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? bv_fail(err, BV_ESTORE, errno, "cannot open the staging directory") : fd;
+}
+
+/* Wait for the supervisor's word on whether the dump is to stand. There is no deadline here: the supervisor has one,
+ * and kills us. */
+static int await_verdict(struct context *x, struct bv_error *err)
+{
+    automsg struct bv_msg m = {0};
+    int got = bv_msg_recv(x->sock, &m, bv_deadline_in(0), err);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return bv_fail(err, BV_EINTERNAL, 0, "the supervisor is gone");
+    const char *verdict = json_string_value(json_object_get(m.body, "verdict"));
+    if (verdict && strcmp(verdict, "go") == 0)
+        return 0;
+    const char *text = json_string_value(json_object_get(m.body, "text"));
+    return bv_fail(err, (enum bv_code)json_integer_value(json_object_get(m.body, "fail")), 0, "%s",
+                   text ? text : "the checkpoint was given up");
+}
+
+/* With BV_LEAVE_DEAD nothing will be left to wait for: all copies are made now. */
+static int finish_capture(struct context *x, struct bv_error *err)
+{
+    return x->capture ? bv_capture_finish(steal_ptr(&x->capture), err) : 0;
+}
+
+static int on_frozen(void *arg, struct bv_error *err)
+{
+    struct context *x = arg;
+    autojson json_t *affinity = NULL;
+    bv_fault_point("checkpoint-frozen");
+    if (bv_affinity_take(x->root, &affinity, err) < 0 ||
+        bv_capture_take(x->op->spec, x->root, x->staging, &x->capture, err) < 0)
+        return -1;
+
+    autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
+    if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
+        return -1;
+    bv_fault_point("checkpoint-captured");
+    json_t *m = json_pack("{s:s, s:I, s:I, s:O, s:O}", "is", "frozen", "monotonic_ns", bv_clock_ns(CLOCK_MONOTONIC),
+                          "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME), "affinity", affinity, "warnings", warnings);
+    if (tell(x, m, -1, err) < 0)
+        return -1;
+    return await_verdict(x, err);
+}
+
+static enum bv_leave parse_leave(const json_t *request)
+{
+    const char *leave = json_string_value(json_object_get(request, "leave"));
+    if (leave && strcmp(leave, "stopped") == 0)
+        return BV_LEAVE_STOPPED;
+    return leave && strcmp(leave, "dead") == 0 ? BV_LEAVE_DEAD : BV_LEAVE_RUNNING;
+}
+
+static int checkpoint(struct context *x, struct bv_error *err)
+{
+    int images = open_images(x, err);
+    if (images < 0)
+        return -1;
+    autoclose int owned = images;
+    struct bv_engine_dump d = {
+        .root = x->root,
+        .images_fd = images,
+        .leave = parse_leave(x->request),
+        .private_network = x->op->spec->private_network,
+        .tty = json_is_true(json_object_get(x->request, "tty")),
+        .cache_dir = json_string_value(json_object_get(x->request, "cache")),
+        .frozen = on_frozen,
+        .arg = x,
+    };
+    bv_fault_point("checkpoint-dump");
+    if (x->op->engine->dump(&d, err) < 0)
+        return -1;
+    x->frozen_ns = d.frozen_ns;
+    bv_fault_point("checkpoint-resumed");
+    return finish_capture(x, err);
+}
+
+/* --- restart --- */
+
+static void on_terminal(void *arg, int master)
+{
+    struct context *x = arg;
+    autoclose int owned = master;
+    tell(x, json_pack("{s:s}", "is", "terminal"), owned, NULL);
+}
+
+static int on_restored(void *arg, struct bv_error *err)
+{
+    struct context *x = arg;
+    bv_fault_point("restart-engine");
+    return bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ? -1 : 0;
+}
+
+/* Which of our new pipes takes the place of which old one. */
+static size_t match_pipes(const struct context *x, struct bv_engine_pipe pipes[3])
+{
+    const json_t *inos = json_object_get(x->request, "pipes");
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t ino = json_integer_value(json_array_get(inos, i));
+        if (ino > 0 && x->op->stdio->end[i].job_fd >= 0)
+            pipes[n++] = (struct bv_engine_pipe){.ino = (uint64_t)ino, .fd = x->op->stdio->end[i].job_fd};
+    }
+    return n;
+}
+
+static int roll_back(struct context *x, struct bv_error *err)
+{
+    autojson json_t *kept = NULL;
+    if (bv_rollback_volatiles(x->staging, err) < 0)
+        return -1;
+    bv_fault_point("restart-volatile");
+    int accept_changed = json_is_true(json_object_get(x->request, "accept_changed"));
+    if (bv_rollback_files(x->staging, x->kept, accept_changed, &kept, err) < 0)
+        return -1;
+    bv_fault_point("restart-rolled-back");
+    /* The list may be long; the message is bounded. The supervisor finds the rest in the directory itself. */
+    while (json_array_size(kept) > 200)
+        json_array_remove(kept, json_array_size(kept) - 1);
+    return tell(x, json_pack("{s:s, s:O}", "is", "rolled-back", "kept", kept), -1, err);
+}
+
+static int restore(struct context *x, struct bv_error *err)
+{
+    if (roll_back(x, err) < 0)
+        return -1;
+    int images = open_images(x, err);
+    if (images < 0)
+        return -1;
+    autoclose int owned = images;
+    struct bv_engine_pipe pipes[3];
+    struct bv_engine_restore r = {
+        .root = x->root,
+        .images_fd = images,
+        .private_network = x->op->spec->private_network,
+        .cache_dir = json_string_value(json_object_get(x->request, "cache")),
+        .pipes = pipes,
+        .pipe_count = match_pipes(x, pipes),
+        .terminal = json_is_true(json_object_get(x->request, "tty")) ? on_terminal : NULL,
+        .restored = on_restored,
+        .arg = x,
+    };
+    return x->op->engine->restore(&r, err);
+}
+
+int bv_operation_main(void *arg, struct bv_msg *request)
+{
+    struct context x = {
+        .op = arg,
+        .request = json_object_get(request->body, "request"),
+        .sock = bv_msg_take_fd(request, 0),
+        .staging = bv_msg_take_fd(request, 1),
+        .kept = bv_msg_take_fd(request, 2),
+    };
+    struct bv_error err = {0};
+    x.root = (pid_t)json_integer_value(json_object_get(x.request, "root"));
+    const char *what = json_string_value(json_object_get(x.request, "op"));
+
+    int rc;
+    if (what && strcmp(what, "checkpoint") == 0)
+        rc = checkpoint(&x, &err);
+    else if (what && strcmp(what, "restore") == 0)
+        rc = restore(&x, &err);
+    else
+        rc = bv_fail(&err, BV_EPROTO, 0, "an unknown operation");
+    bv_capture_free(x.capture);
+    if (rc < 0)
+        return fail(&x, &err);
+    return tell(&x, json_pack("{s:s, s:I}", "is", "done", "frozen_ns", (json_int_t)x.frozen_ns), -1, NULL) < 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "job/capture_private.h"
+
+/* Shared between rollback*.c only. */
+
+struct rollback {
+    int files;   /* the staged contents; -1 if there are none */
+    int kept_fd; /* where to keep what is overwritten */
+    int accept_changed;
+    int fresh; /* the target is empty: nothing to compare or to keep */
+    json_t *kept;
+    unsigned kept_count;
+};
+
+struct rollback_entry {
+    char *path;
+    enum capture_class class;
+    uint64_t size;
+    mode_t mode;
+    int64_t mtime_ns;
+    int content; /* number in files/, -1 = none */
+};
+
+/* openat2(2) that refuses every symbolic link on the way. -1 with errno. */
+int rollback_open(int dirfd, const char *path, int flags, mode_t mode);
+
+/* Read and check capture.json; a new reference. Errors: BV_ECORRUPT, BV_ESTORE. */
+int rollback_load(int staging, json_t **ret, struct bv_error *err);
+int rollback_parse_entry(const json_t *j, struct rollback_entry *ret, struct bv_error *err);
+
+int rollback_content(const struct rollback *r, const struct rollback_entry *e);
+int rollback_same_content(const struct rollback *r, const struct rollback_entry *e, int fd);
+
+/* Make the open file `to` hold the captured content, mode and time. */
+int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
+void rollback_set_time(int fd, const struct rollback_entry *e);
+
+/* Copy the bytes of `fd` from `from` on to a new file in kept_fd and note it. */
+int rollback_keep(struct rollback *r, int fd, uint64_t from, const char *path, const char *why, struct bv_error *err);
+
+/* Create a file that is gone. */
+int rollback_put_back(struct rollback *r, const struct rollback_entry *e, struct bv_error *err);
+
+/* Make a directory what it was: files created since are moved aside, the others put back. */
+int rollback_directory(struct rollback *r, const json_t *directory, struct bv_error *err);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "capsule/capsule.h"
+
+/* What a job is: fixed when it is created, kept as its record (job.json) in the store. */
+
+#define BV_CAPTURE_LIMIT_DEFAULT (256ULL << 20)
+
+struct bv_spec {
+    char **argv; /* NULL-terminated */
+    char *cwd;   /* absolute */
+    int private_network;
+    int private_tmp;
+    struct bv_bind *binds;
+    size_t bind_count;
+    char **capture;         /* absolute directories, NULL-terminated; may be NULL */
+    char **no_capture;      /* glob patterns, NULL-terminated; may be NULL */
+    uint64_t capture_limit; /* bytes per file written in place */
+    char *copy_of;          /* "JOB@GEN" from which the job began, or NULL */
+};
+
+void bv_spec_free(struct bv_spec *s);
+#define autospec __attribute__((cleanup(bv_spec_free)))
+
+/* The record, a new reference, with who made it and when. */
+json_t *bv_spec_record(const struct bv_spec *s, const char *job_id);
+
+/* The inverse; the record is hostile. Errors: BV_ECORRUPT, BV_ESTORE (a newer format). */
+int bv_spec_parse(const json_t *record, struct bv_spec *ret, struct bv_error *err);

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fault.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/runtime.h"
+#include "job/supervisor_private.h"
+#include "proc/tree.h"
+
+void supervisor_end(struct supervisor *s, enum bv_ending how, int number)
+{
+    if (s->ended)
+        return;
+    s->ended = 1;
+    s->outcome = (struct bv_outcome){how, number};
+}
+
+void supervisor_fail(struct supervisor *s, const struct bv_error *e)
+{
+    if (s->ended)
+        return;
+    s->ended = 1;
+    s->failure = *e;
+}
+
+/* The child of the capsule's init whose innermost pid is the root's. */
+pid_t supervisor_root_pid(const struct supervisor *s)
+{
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd < 0 || s->root <= 0 || bv_tree_scan(procfd, s->capsule.init, &pids, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < pids.count; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%d/status", (int)pids.pid[i]);
+        autofree char *status = bv_read_proc(procfd, name, 1 << 16);
+        char *line = status ? strstr(status, "\nNSpid:") : NULL;
+        if (!line)
+            continue;
+        line[strcspn(line + 1, "\n") + 1] = '\0';
+        char *last = strrchr(line, '\t');
+        if (last && atoi(last + 1) == (int)s->root)
+            return pids.pid[i];
+    }
+    return 0;
+}
+
+/* Every signal that has no meaning of its own for us goes to the job; we read them all from a descriptor. */
+static int take_signals(struct supervisor *s, struct bv_error *err)
+{
+    static const int kept[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        sigdelset(&all, kept[i]);
+    if (sigprocmask(SIG_SETMASK, &all, &s->command.mask) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "sigprocmask");
+    s->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s->signals < 0 ? bv_fail(err, BV_EINTERNAL, errno, "signalfd") : 0;
+}
+
+static int open_or_create_job(struct supervisor *s, const char *id, struct bv_error *err)
+{
+    struct bv_error e = {0};
+    if (bv_job_open(&s->store, id, &s->job, &e) == 0)
+        return 0;
+    if (e.code != BV_ENOJOB || !s->options->spec)
+        return bv_fail(err, e.code, 0, "%s", e.text);
+    autojson json_t *record = bv_spec_record(s->options->spec, id);
+    if (bv_job_create(&s->store, id, record, &s->job, err) == 0) {
+        bv_event_append(&s->job, "submitted", 0, NULL, NULL);
+        return 0;
+    }
+    return -1;
+}
+
+static int open_job(struct supervisor *s, struct bv_error *err)
+{
+    char id[BV_JOB_ID_MAX + 1];
+    autofree char *path = NULL;
+    autojson json_t *record = NULL;
+    if (s->options->store_path)
+        path = bv_strdup(s->options->store_path);
+    else if (bv_store_default_path(&path, err) < 0)
+        return -1;
+    if (s->options->job_id)
+        snprintf(id, sizeof(id), "%s", s->options->job_id);
+    else if (bv_job_id_new(id, err) < 0)
+        return -1;
+    if (bv_store_open(path, s->options->spec != NULL, &s->store, err) < 0 || open_or_create_job(s, id, err) < 0 ||
+        bv_job_record(&s->job, &record, err) < 0 || bv_spec_parse(record, &s->spec, err) < 0)
+        return -1;
+    if (!s->options->job_id)
+        bv_note("job %s", id);
+    return 0;
+}
+
+/* Does the job still have something to do? */
+static int check_not_ended(struct supervisor *s, struct bv_error *err)
+{
+    struct bv_attempt_info last;
+    int got = bv_attempt_last(&s->job, &last, err);
+    if (got <= 0)
+        return got;
+    const char *status = json_string_value(json_object_get(last.outcome, "status"));
+    int over = last.ended && status && (strcmp(status, "exited") == 0 || strcmp(status, "signaled") == 0);
+    int number = (int)json_integer_value(json_object_get(last.outcome, "number"));
+    int signaled = over && strcmp(status, "signaled") == 0;
+    bv_attempt_info_free(&last);
+    if (!over || s->options->generation)
+        return 0;
+    return bv_fail(err, BV_EENDED, 0,
+                   "job %s has ended (%s %d): delete it to run it anew (bivouac delete %s), or name a generation to go "
+                   "back to (bivouac restart %s@N)",
+                   s->job.id, signaled ? "signal" : "exit status", number, s->job.id, s->job.id);
+}
+
+static int claim(struct supervisor *s, struct bv_error *err)
+{
+    struct bv_attempt_claim how = {
+        .lease = s->options->lease, .vouched = s->options->vouched, .socket_path = s->socket_path};
+    if (bv_runtime_socket(s->store.path, s->job.id, (unsigned long long)getpid(), s->socket_path, err) < 0 ||
+        bv_attempt_claim(&s->job, &how, &s->attempt, err) < 0)
+        return -1;
+    bv_fault_point("restart-claimed");
+    int64_t now = bv_clock_ns(CLOCK_MONOTONIC), lease_ns = (int64_t)(s->attempt.lease * BV_NSEC_PER_SEC);
+    s->renew_at_ns = now + lease_ns / 3;
+    s->lease_until_ns = now + lease_ns;
+    return bv_job_sweep(&s->job, s->attempt.number, err);
+}
+
+static int set_location(struct supervisor *s, const struct restart *r, struct bv_error *err)
+{
+    const json_t *recorded = r->content ? json_object_get(r->content, "relocated") : NULL;
+    if (s->options->chdir && strcmp(s->options->chdir, s->spec.cwd) != 0)
+        s->relocated = bv_strdup(s->options->chdir);
+    else if (!s->options->chdir && recorded && bv_json_unescape(recorded, &s->relocated, err) < 0)
+        return -1;
+
+    struct stat st;
+    const char *where = s->relocated ? s->relocated : s->spec.cwd;
+    if (stat(where, &st) < 0 || !S_ISDIR(st.st_mode))
+        return bv_fail(err, BV_ENODIR, 0, "the job's directory %s is gone: create it, or name another with --chdir",
+                       where);
+
+    s->binds = bv_alloc((s->spec.bind_count + 1) * sizeof(s->binds[0]));
+    for (size_t i = 0; i < s->spec.bind_count; i++)
+        s->binds[s->bind_count++] = s->spec.binds[i];
+    if (s->relocated)
+        s->binds[s->bind_count++] = (struct bv_bind){.host = s->relocated, .job = s->spec.cwd};
+    return 0;
+}
+
+static void set_command(struct supervisor *s)
+{
+    setenv("BIVOUAC_JOB", s->job.id, 1);
+    setenv("BIVOUAC_STORE", s->store.path, 1);
+    s->command.argv = s->spec.argv;
+    s->command.envp = environ;
+    s->command.cwd = s->spec.cwd;
+}
+
+static int build_capsule(struct supervisor *s, const struct restart *r, struct bv_error *err)
+{
+    s->operation = (struct bv_operation){.spec = &s->spec, .engine = s->engine, .stdio = &s->stdio};
+    s->config = (struct bv_capsule_config){
+        .private_network = s->spec.private_network,
+        .private_tmp = s->spec.private_tmp,
+        .binds = s->binds,
+        .bind_count = s->bind_count,
+        .command = &s->command,
+        .stdio = &s->stdio,
+        .operation = bv_operation_main,
+        .arg = &s->operation,
+    };
+    if (r->generation) {
+        s->config.continue_clocks = 1;
+        if (bv_json_i64(r->content, "monotonic_ns", &s->config.monotonic_ns, err) < 0 ||
+            bv_json_i64(r->content, "boottime_ns", &s->config.boottime_ns, err) < 0)
+            return -1;
+    }
+    if (bv_capsule_create(&s->config, &s->capsule, err) < 0)
+        return -1;
+    bv_stdio_close_job_ends(&s->stdio);
+    bv_fault_point("restart-capsule");
+    return 0;
+}
+
+static void note_start(struct supervisor *s, const struct restart *r)
+{
+    autojson json_t *fields = json_object();
+    bv_json_set(fields, "pid", json_integer(getpid()));
+    if (r->generation)
+        bv_json_set(fields, "generation", json_integer(r->generation));
+    bv_event_append(&s->job, r->generation ? "restarted" : "started", s->attempt.number, fields, NULL);
+    if (r->generation)
+        bv_note("job %s goes on from checkpoint %u", s->job.id, r->generation);
+    else if (s->attempt.number > 0)
+        bv_note("job %s has no checkpoint: it starts from the beginning", s->job.id);
+}
+
+/* From the claim to the running job. */
+static int begin(struct supervisor *s, struct bv_error *err)
+{
+    struct restart r;
+    int rc = restart_choose(s, &r, err);
+    if (rc == 0 && r.generation)
+        bv_fault_point("restart-unpacked");
+    if (rc == 0)
+        rc = set_location(s, &r, err);
+    if (rc == 0)
+        rc = r.generation ? supervisor_stdio_restored(s, r.content, err) : supervisor_stdio_new(s, err);
+    if (rc == 0) {
+        set_command(s);
+        rc = build_capsule(s, &r, err);
+    }
+    if (rc == 0)
+        rc = r.generation ? restart_run(s, &r, err) : bv_capsule_start(&s->capsule, err);
+    if (rc == 0) {
+        supervisor_stdio_connect(s);
+        note_start(s, &r);
+    }
+    restart_free(s, &r);
+    if (rc == 0)
+        bv_fault_point("restart-restored");
+    return rc;
+}
+
+static json_t *outcome_json(const struct supervisor *s)
+{
+    static const char *const names[] = {"exited", "signaled", "checkpointed"};
+    if (s->failure.code)
+        return json_pack("{s:s, s:i, s:o}", "status", "failed", "number", (int)s->failure.code, "text",
+                         bv_json_bytes(s->failure.text));
+    return json_pack("{s:s, s:i}", "status", names[s->outcome.how], "number", s->outcome.number);
+}
+
+/* Nothing of the job lives behind this. A fenced attempt leaves no word of its own: the job is another's. */
+static void finish(struct supervisor *s)
+{
+    if (s->checkpoint.state != CHECKPOINT_NONE) {
+        struct bv_error e = {0};
+        bv_fail(&e, BV_EENDED, 0, "the attempt ended before the checkpoint was complete");
+        checkpoint_fail(s, s->failure.code ? &s->failure : &e);
+    }
+    bv_capsule_destroy(&s->capsule);
+    supervisor_drain(s);
+    supervisor_stdio_free(s);
+
+    autojson json_t *outcome = outcome_json(s);
+    if (s->failure.code == BV_EFENCED) {
+        bv_event_append(&s->job, "fenced", s->attempt.number, outcome, NULL);
+    } else {
+        struct bv_error e = {0};
+        bv_event_append(&s->job, "ended", s->attempt.number, outcome, NULL);
+        if (bv_attempt_end(&s->attempt, outcome, &e) < 0)
+            bv_warn("cannot record the end of job %s: %s", s->job.id, e.text);
+    }
+    control_close(s);
+    bv_attempt_close(&s->attempt);
+}
+
+static int run(struct supervisor *s, struct bv_error *err)
+{
+    if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || s->engine->probe(&s->engine_info, err) < 0 ||
+        open_job(s, err) < 0 || check_not_ended(s, err) < 0 || claim(s, err) < 0)
+        return -1;
+    s->cache = bv_runtime_cache(s->spec.private_network);
+
+    struct bv_error e = {0};
+    if (control_open(s, &e) < 0 || begin(s, &e) < 0)
+        supervisor_fail(s, &e);
+    supervisor_loop(s);
+    finish(s);
+    if (s->failure.code)
+        return bv_fail(err, s->failure.code, 0, "%s", s->failure.text);
+    return 0;
+}
+
+static void release(struct supervisor *s)
+{
+    bv_spec_free(&s->spec);
+    free(s->binds);
+    free(s->relocated);
+    free(s->cache);
+    bv_job_close(&s->job);
+    bv_store_close(&s->store);
+    close_fd(&s->signals);
+}
+
+int bv_supervise(const struct bv_supervise_options *o, struct bv_outcome *ret, struct bv_error *err)
+{
+    struct supervisor *s = bv_alloc(sizeof(*s));
+    s->options = o;
+    s->signals = s->listener = s->master = -1;
+    s->store.dirfd = s->store.jobsfd = s->job.dirfd = -1;
+    s->capsule.sock = -1;
+    s->terminal.fd = -1;
+    s->checkpoint.op_sock = s->checkpoint.staging = s->checkpoint.writer.sock = -1;
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        s->client[i].fd = -1;
+    for (int i = 0; i < 3; i++)
+        s->stdio.end[i].job_fd = s->stdio.end[i].our_fd = -1;
+
+    /* What a scheduler or shell has left open is not the job's. */
+    syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    s->engine = bv_engine_find(NULL, err);
+    int rc = s->engine ? run(s, err) : -1;
+    if (rc == 0)
+        *ret = s->outcome;
+    sigprocmask(SIG_SETMASK, &s->command.mask, NULL);
+    release(s);
+    free(s);
+    return rc;
+}

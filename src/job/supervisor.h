@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "job/spec.h"
+
+/* The supervisor: runs one attempt of a job, from its start or from a checkpoint, until it ends. */
+
+enum bv_on_bad_checkpoint {
+    BV_ON_BAD_FAIL,  /* end with an error: a silent fresh start would lose days */
+    BV_ON_BAD_FRESH, /* start the command again */
+};
+
+struct bv_supervise_options {
+    const char *store_path; /* NULL = the default */
+    const char *job_id;     /* NULL = a new one */
+    struct bv_spec *spec;   /* of the job, if it does not exist yet; NULL = it must exist */
+    unsigned generation;    /* 0 = the newest that verifies */
+    const char *chdir;      /* continue in this directory instead of the recorded one; NULL = there */
+    int accept_changed;     /* go on although recorded files have changed */
+    int restart_only;       /* never start the command from the beginning */
+    enum bv_on_bad_checkpoint on_bad;
+    int vouched;   /* the previous attempt is known to be dead */
+    double lease;  /* s, 0 = default */
+    unsigned keep; /* generations to keep, 0 = default (2) */
+};
+
+enum bv_ending {
+    BV_ENDED_EXIT,   /* the job ended with status `number` */
+    BV_ENDED_SIGNAL, /* the job died of signal `number` */
+    BV_ENDED_CHECKPOINTED,
+};
+
+struct bv_outcome {
+    enum bv_ending how;
+    int number;
+};
+
+/* Returns when the attempt has ended. On failure the job does not run any more, and the last committed checkpoint is
+ * intact. Errors: any. Call it from a process with one thread; it changes the signal mask and descriptors' flags. */
+int bv_supervise(const struct bv_supervise_options *o, struct bv_outcome *ret, struct bv_error *err);

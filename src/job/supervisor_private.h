@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "capsule/relay.h"
+#include "capsule/terminal.h"
+#include "engine/engine.h"
+#include "job/operation.h"
+#include "job/supervisor.h"
+#include "job/writer.h"
+#include "store/attempt.h"
+#include "store/counter.h"
+#include "store/event.h"
+#include "store/generation.h"
+
+/* Shared between supervisor*.c, checkpoint.c, restart.c and control.c only. */
+
+#define KEEP_DEFAULT 2
+#define CHECKPOINT_TIMEOUT                                                                                             \
+    3600 /* s, where the request names none: days of work hang on it, a hang must end all the same */
+#define RESTORE_TIMEOUT 3600
+#define OPERATION_GRACE 30 /* s that an operation has to end after a refusal */
+#define CLIENTS_MAX     16
+#define IN_FLIGHT_MAX   (1 << 20)
+
+enum checkpoint_state {
+    CHECKPOINT_NONE,
+    CHECKPOINT_DUMPING, /* the operation works in the capsule */
+    CHECKPOINT_WRITING, /* the writer works */
+};
+
+struct checkpoint {
+    enum checkpoint_state state;
+    enum bv_leave leave;
+    unsigned generation;
+    struct bv_deadline deadline;
+    int64_t begun_ns, frozen_ns;
+    int staging;
+    int op_sock;
+    struct bv_writer writer;
+    json_t *content;  /* of the manifest, being collected */
+    json_t *findings; /* of the preflight */
+    char reason[64];
+};
+
+struct client {
+    int fd;      /* -1 = free */
+    int waiting; /* for the checkpoint's end */
+};
+
+struct supervisor {
+    const struct bv_supervise_options *options;
+    struct bv_store store;
+    struct bv_job job;
+    struct bv_spec spec;
+    const struct bv_engine *engine;
+    struct bv_engine_info engine_info;
+    struct bv_host host;
+    struct bv_attempt attempt;
+    char *relocated; /* where the job's directory really is, NULL = where it says */
+    char *cache;
+    struct bv_bind *binds;
+    size_t bind_count;
+
+    struct bv_command command;
+    struct bv_stdio stdio;
+    struct bv_relay *relay[3];
+    uint64_t *delivered;
+    int stdin_eof;
+    struct bv_terminal terminal;
+    int master; /* of the job's terminal, -1 = none */
+
+    struct bv_operation operation;
+    struct bv_capsule_config config;
+    struct bv_capsule capsule;
+    pid_t root; /* as the capsule numbers it */
+
+    int signals, listener;
+    char socket_path[108];
+    struct client client[CLIENTS_MAX];
+    int64_t renew_at_ns, lease_until_ns;
+
+    struct checkpoint checkpoint;
+    int operating;                     /* an operation lives in the capsule */
+    struct bv_deadline abort_deadline; /* when it is killed */
+    int engine_died;                   /* in the middle of a dump: the tree may be damaged */
+
+    int ended; /* the loop is over */
+    struct bv_outcome outcome;
+    struct bv_error failure; /* code != 0: the attempt ends with this error */
+};
+
+/* --- supervisor.c --- */
+void supervisor_end(struct supervisor *s, enum bv_ending how, int number);
+void supervisor_fail(struct supervisor *s, const struct bv_error *e);
+/* Pid of the job's root as we see it, 0 if it is not to be found. */
+pid_t supervisor_root_pid(const struct supervisor *s);
+
+/* --- supervisor_io.c --- */
+int supervisor_stdio_new(struct supervisor *s, struct bv_error *err);
+int supervisor_stdio_restored(struct supervisor *s, const json_t *content, struct bv_error *err);
+void supervisor_stdio_connect(struct supervisor *s);
+void supervisor_terminal(struct supervisor *s, int master);
+json_t *supervisor_stdio_json(struct supervisor *s, struct bv_error *err); /* at a freeze; NULL on failure */
+void supervisor_drain(struct supervisor *s); /* after the job's end: carry over what is left */
+void supervisor_stdio_free(struct supervisor *s);
+
+/* --- supervisor_loop.c --- */
+void supervisor_loop(struct supervisor *s);
+/* Wait for the operation's next message while serving relays; 1 message, 0 it ended, -1 deadline or the capsule died.
+ */
+int supervisor_await(struct supervisor *s, int sock, struct bv_deadline deadline, struct bv_msg *ret,
+                     struct bv_error *err);
+
+/* --- checkpoint.c --- */
+int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, const char *reason,
+                     struct bv_error *err);
+void checkpoint_on_operation(struct supervisor *s);
+void checkpoint_on_writer(struct supervisor *s);
+void checkpoint_on_deadline(struct supervisor *s);
+void checkpoint_fail(struct supervisor *s, const struct bv_error *e);
+int checkpoint_sock(const struct supervisor *s); /* what to poll, -1 = nothing */
+
+/* --- restart.c --- */
+struct restart {
+    unsigned generation; /* 0 = there is none: start the command */
+    int staging;
+    json_t *content;
+};
+int restart_choose(struct supervisor *s, struct restart *ret, struct bv_error *err);
+int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *err);
+void restart_free(struct supervisor *s, struct restart *r);
+
+/* --- control.c --- */
+int control_open(struct supervisor *s, struct bv_error *err);
+void control_close(struct supervisor *s);
+void control_accept(struct supervisor *s);
+void control_serve(struct supervisor *s, struct client *c);
+/* Tell every client that waits. `e` NULL = the checkpoint is committed, `result` says what. */
+void control_answer(struct supervisor *s, const json_t *result, const struct bv_error *e);
+void control_progress(struct supervisor *s, const char *phase);
