@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "store/attempt.h"
+#include "store/store.h"
+
+/* One function per command, in a file of its own; argv[0] is the command's name. Returns the exit status. */
+int bv_cmd_run(int argc, char **argv);
+int bv_cmd_checkpoint(int argc, char **argv);
+int bv_cmd_restart(int argc, char **argv);
+int bv_cmd_list(int argc, char **argv);
+int bv_cmd_show(int argc, char **argv);
+int bv_cmd_verify(int argc, char **argv);
+int bv_cmd_delete(int argc, char **argv);
+int bv_cmd_doctor(int argc, char **argv);
+int bv_cmd_preflight(int argc, char **argv);
+
+/* --- helpers that commands share (common.c) --- */
+
+/* Report `err` on standard error (with `json`, as an object {"error": …} on standard output too); returns its code as
+ * the exit status. */
+int cmd_fail(const struct bv_error *err, int json);
+
+/* "bivouac COMMAND: <problem>, see --help"; returns BV_EUSAGE. */
+int cmd_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Print a JSON value, indented, and a newline. */
+void cmd_print_json(const json_t *j);
+
+/* A duration such as "90", "2.5", "30s", "5m", "12h", "3d", in seconds. Errors: BV_EUSAGE. */
+int cmd_parse_duration(const char *text, double *ret, struct bv_error *err);
+
+/* A size such as "4096", "64K", "256M", "2G", in bytes. Errors: BV_EUSAGE. */
+int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *err);
+
+/* "1.2 GiB" */
+void cmd_size_text(unsigned long long bytes, char ret[16]);
+
+/* An absolute path without "." and "..", symbolic links resolved where it exists. Allocated. Errors: BV_EUSAGE. */
+int cmd_absolute(const char *path, char **ret, struct bv_error *err);
+
+/* Append to a NULL-terminated, allocated list; takes the string. */
+void cmd_list_add(char ***list, char *string);
+
+/* Open the store (NULL = the default one), which must exist, and in it the job of "JOB" or "JOB@GEN". */
+int cmd_open_store(const char *path, struct bv_store *ret, struct bv_error *err);
+int cmd_open_job(struct bv_store *s, const char *ref, struct bv_job *ret, unsigned *ret_generation,
+                 struct bv_error *err);

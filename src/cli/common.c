@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "cli/cmd.h"
+
+int cmd_fail(const struct bv_error *err, int json)
+{
+    fprintf(stderr, "bivouac: %s\n", err->text);
+    if (json) {
+        autojson json_t *j = json_object();
+        autojson json_t *e = json_object();
+        bv_json_set(e, "code", json_integer(err->code));
+        bv_json_set(e, "name", json_string(bv_code_name(err->code)));
+        bv_json_set(e, "text", bv_json_bytes(err->text));
+        bv_json_set(j, "error", json_incref(e));
+        cmd_print_json(j);
+    }
+    return err->code;
+}
+
+int cmd_usage(const char *command, const char *fmt, ...)
+{
+    va_list ap;
+    fprintf(stderr, "bivouac %s: ", command);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, " (see bivouac %s --help)\n", command);
+    return BV_EUSAGE;
+}
+
+void cmd_print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+    putchar('\n');
+}
+
+int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    double unit = 1;
+    switch (*end) {
+    case 'd':
+        unit *= 24;
+        __attribute__((fallthrough));
+    case 'h':
+        unit *= 60;
+        __attribute__((fallthrough));
+    case 'm':
+        unit *= 60;
+        __attribute__((fallthrough));
+    case 's':
+        end++;
+    }
+    if (end == text || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
+        return bv_fail(err, BV_EUSAGE, 0, "'%s' is no duration: write seconds, or a number with s, m, h or d", text);
+    *ret = value * unit;
+    return 0;
+}
+
+int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *err)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = (char *)text, 0ULL);
+    int shift = 0;
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (unit) {
+        shift = 10 * (int)(unit - units + 1);
+        end++;
+    }
+    if (end == text || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
+        return bv_fail(err, BV_EUSAGE, 0, "'%s' is no size: write bytes, or a number with K, M, G or T", text);
+    *ret = value << shift;
+    return 0;
+}
+
+void cmd_size_text(unsigned long long bytes, char ret[16])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double value = (double)bytes;
+    int i = 0;
+    while (value >= 1024 && i < 5) {
+        value /= 1024;
+        i++;
+    }
+    snprintf(ret, 16, i ? "%.1f %s" : "%.0f %s", value, units[i]);
+}
+
+int cmd_absolute(const char *path, char **ret, struct bv_error *err)
+{
+    char resolved[PATH_MAX];
+    if (realpath(path, resolved)) {
+        *ret = bv_strdup(resolved);
+        return 0;
+    }
+    if (path[0] == '/' && bv_is_clean_path(path)) {
+        *ret = bv_strdup(path);
+        return 0;
+    }
+    return bv_fail(err, BV_EUSAGE, errno, "cannot find %s", path);
+}
+
+void cmd_list_add(char ***list, char *string)
+{
+    size_t n = 0;
+    while (*list && (*list)[n])
+        n++;
+    *list = bv_realloc(*list, n + 2, sizeof(char *));
+    (*list)[n] = string;
+    (*list)[n + 1] = NULL;
+}
+
+int cmd_open_store(const char *path, struct bv_store *ret, struct bv_error *err)
+{
+    autofree char *chosen = NULL;
+    if (path)
+        chosen = bv_strdup(path);
+    else if (bv_store_default_path(&chosen, err) < 0)
+        return -1;
+    return bv_store_open(chosen, 0, ret, err);
+}
+
+int cmd_open_job(struct bv_store *s, const char *ref, struct bv_job *ret, unsigned *ret_generation,
+                 struct bv_error *err)
+{
+    char id[BV_JOB_ID_MAX + 1];
+    if (bv_job_ref_parse(ref, id, ret_generation, err) < 0)
+        return -1;
+    return bv_job_open(s, id, ret, err);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} commands[] = {
+    {"run", bv_cmd_run, "run a command so that it can be checkpointed, or continue it"},
+    {"checkpoint", bv_cmd_checkpoint, "save the state of a running job"},
+    {"restart", bv_cmd_restart, "continue a job from a checkpoint"},
+    {"list", bv_cmd_list, "list jobs"},
+    {"show", bv_cmd_show, "show a job, or one of its checkpoints"},
+    {"verify", bv_cmd_verify, "read checkpoints and check every byte"},
+    {"delete", bv_cmd_delete, "remove a job, or one of its checkpoints"},
+    {"preflight", bv_cmd_preflight, "say what would stop a checkpoint of a program"},
+    {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
+};
+
+static void help(FILE *out)
+{
+    fputs("usage: bivouac COMMAND [OPTION]... [ARGUMENT]...\n\n"
+          "Bivouac makes a batch job survive time limits, preemption and node failure.\n\n",
+          out);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].what);
+    fputs("\nA first job:\n"
+          "  bivouac run --job demo -- ./program       in one terminal\n"
+          "  bivouac checkpoint demo --kill            in another: saved, and ended with status 85\n"
+          "  bivouac run --job demo -- ./program       goes on where it was\n\n"
+          "'bivouac COMMAND --help' and bivouac-COMMAND(1) say more; exit statuses are in bivouac-exit-codes(7).\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return BV_EUSAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("bivouac " BV_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "bivouac: there is no command '%s' (see bivouac --help)\n", argv[1]);
+    return BV_EUSAGE;
+}
