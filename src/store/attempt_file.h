@@ -3,7 +3,7 @@
 
 #include "store/attempt.h"
 
-/* The two files of an attempt, from and to text; doc/format/attempts.md. Private to src/store. */
+/* The two files of an attempt, from and to text; doc/format/attempt.md. Private to src/store. */
 
 #define BV_ATTEMPT_FILE_MAX 65536
 #define BV_LEASE_MAX        86400.0 /* s */
