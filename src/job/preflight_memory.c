@@ -42,6 +42,17 @@ static char *named(const struct pf_process *p, const struct bv_map *m, const cha
     return begins(m->path, arg) ? bv_asprintf("%s is mapped into memory", m->path) : NULL;
 }
 
+static char *ring(const struct pf_process *p, const struct bv_map *m, const char *arg)
+{
+    (void)arg;
+    if (!begins(m->path, "anon_inode:[io_uring]"))
+        return NULL;
+    for (size_t i = 0; i < p->fds.count; i++)
+        if (strcmp(p->fds.fd[i].target, "anon_inode:[io_uring]") == 0)
+            return NULL; /* told already, as a descriptor */
+    return bv_strdup("the memory of an io_uring ring is mapped");
+}
+
 static char *aio(const struct pf_process *p, const struct bv_map *m, const char *arg)
 {
     (void)p, (void)arg;
@@ -74,11 +85,7 @@ const struct pf_rule pf_memory_rules[] = {
      .map = aio,
      .remedy = "Let the program use ordinary or threaded file access (many have an option for it)."},
     {.topic = "sysv-shm", .weight = BV_FINDING_BLOCKS, .map = sysv_segment, .remedy = PF_REMEDY_SYSV},
-    {.topic = "io_uring-mapping",
-     .weight = BV_FINDING_WEAKENS,
-     .map = named,
-     .arg = "anon_inode:[io_uring]",
-     .remedy = PF_REMEDY_IO_URING},
+    {.topic = "io_uring-mapping", .weight = BV_FINDING_WEAKENS, .map = ring, .remedy = PF_REMEDY_IO_URING},
     {.topic = "gpu", .weight = BV_FINDING_BLOCKS, .map = named, .arg = "/dev/nvidia", .remedy = PF_REMEDY_GPU},
     {.topic = "gpu", .weight = BV_FINDING_BLOCKS, .map = named, .arg = "/dev/kfd", .remedy = PF_REMEDY_GPU},
     {.topic = "gpu", .weight = BV_FINDING_BLOCKS, .map = named, .arg = "/dev/dri/", .remedy = PF_REMEDY_GPU},

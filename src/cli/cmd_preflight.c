@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+#include "cli/trial.h"
+#include "job/client.h"
+#include "job/preflight.h"
+
+#define DEFAULT_AFTER 2.0  /* s; most programs have opened by then what they work with */
+#define ASK_TIMEOUT   10.0 /* s, for the supervisor's answer, which costs it nothing */
+
+static const char usage[] =
+    "usage: bivouac preflight [OPTION]... JOB\n"
+    "       bivouac preflight [OPTION]... --pid PID\n"
+    "       bivouac preflight [OPTION]... -- COMMAND...\n\n"
+    "Say what in a running program would stop a checkpoint, or be lost by one: in JOB, in a process and its\n"
+    "descendants, or in a command that is started to be looked at, and ended.\n\n"
+    "  -p, --pid PID         look at this process\n"
+    "      --after TIME      let the command run so long first (default: 2s)\n"
+    "      --network KIND    judge it as if started with that --network: host (default) or private\n"
+    "  -s, --store DIR       where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
+    "      --json            print the findings as JSON\n"
+    "  -h, --help            show this\n\n"
+    "Exit status: 0 if nothing blocks a checkpoint, 115 if something does; others in bivouac-exit-codes(7).\n";
+
+struct options {
+    const char *store, *job;
+    pid_t pid;
+    char **command;
+    double after;
+    int json, private_network;
+    int print_help;
+};
+
+static int parse_pid(const char *text, pid_t *ret, struct bv_error *err)
+{
+    char *end;
+    errno = 0;
+    long pid = strtol(text, &end, 10);
+    if (errno || end == text || *end || pid < 1 || pid > 1 << 22) /* the kernel's PID_MAX_LIMIT */
+        return bv_fail(err, BV_EUSAGE, 0, "'%s' is no process id", text);
+    *ret = (pid_t)pid;
+    return 0;
+}
+
+static int parse_network(const char *text, int *ret, struct bv_error *err)
+{
+    if (strcmp(text, "private") != 0 && strcmp(text, "host") != 0)
+        return bv_fail(err, BV_EUSAGE, 0, "--network is 'host' or 'private', not '%s'", text);
+    *ret = text[0] == 'p';
+    return 0;
+}
+
+/* What is left behind the options: a job, or a command behind "--". */
+static int parse_subject(int argc, char **argv, struct options *o, struct bv_error *err)
+{
+    int is_command = strcmp(argv[optind - 1], "--") == 0 && optind > 1;
+    if (is_command && optind == argc)
+        return bv_fail(err, BV_EUSAGE, 0, "no command behind '--'");
+    if (is_command)
+        o->command = argv + optind;
+    else if (optind < argc)
+        o->job = argv[optind];
+    if (!is_command && argc - optind > 1)
+        return bv_fail(err, BV_EUSAGE, 0, "more than one job: write a command as '-- COMMAND...'");
+    if ((o->pid != 0) + (o->job != NULL) + (o->command != NULL) != 1)
+        return bv_fail(err, BV_EUSAGE, 0, "name one of a job, --pid PID, or '-- COMMAND...'");
+    return 0;
+}
+
+enum { OPT_AFTER = 256, OPT_JSON, OPT_NETWORK };
+
+static const struct option options[] = {
+    {"after", required_argument, NULL, OPT_AFTER},
+    {"help", no_argument, NULL, 'h'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"network", required_argument, NULL, OPT_NETWORK},
+    {"pid", required_argument, NULL, 'p'},
+    {"store", required_argument, NULL, 's'},
+    {0},
+};
+
+static int parse_option(int c, struct options *o, struct bv_error *err)
+{
+    switch (c) {
+    case OPT_AFTER:
+        return cmd_parse_duration(optarg, &o->after, err);
+    case OPT_NETWORK:
+        return parse_network(optarg, &o->private_network, err);
+    case 'p':
+        return parse_pid(optarg, &o->pid, err);
+    case 's':
+        o->store = optarg;
+        return 0;
+    case OPT_JSON:
+        o->json = 1;
+        return 0;
+    case 'h':
+        o->print_help = 1;
+        return 0;
+    default:
+        return bv_fail(err, BV_EUSAGE, 0, "see bivouac preflight --help");
+    }
+}
+
+static int parse(int argc, char **argv, struct options *o, struct bv_error *err)
+{
+    *o = (struct options){.after = DEFAULT_AFTER};
+    optind = 1;
+    for (int c; (c = getopt_long(argc, argv, "+hp:s:", options, NULL)) != -1;)
+        if (parse_option(c, o, err) < 0)
+            return -1;
+    return o->print_help ? 0 : parse_subject(argc, argv, o, err);
+}
+
+/* Ask the job's supervisor where its tree is. */
+static int locate_job(const struct options *o, struct bv_preflight *ret, struct bv_error *err)
+{
+    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
+    autojob struct bv_job job = {.dirfd = -1};
+    struct bv_attempt_info last;
+    unsigned generation;
+    if (cmd_open_store(o->store, &store, err) < 0 || cmd_open_job(&store, o->job, &job, &generation, err) < 0)
+        return -1;
+    if (generation)
+        return bv_fail(err, BV_EUSAGE, 0, "a running job is looked at, not a generation: leave @%u away", generation);
+    int found = bv_attempt_last(&job, &last, err);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running", job.id);
+
+    autojson json_t *request = json_pack("{s:s}", "op", "status"), *reply = NULL;
+    const struct bv_client_call_options how = {.timeout = ASK_TIMEOUT};
+    int rc = bv_client_call(job.id, &last, request, &how, &reply, err);
+    bv_attempt_info_free(&last);
+    if (rc < 0)
+        return -1;
+
+    int64_t root;
+    if (bv_json_i64(reply, "root_pid", &root, err) < 0 ||
+        bv_json_bool(reply, "private_network", &ret->private_network, err) < 0)
+        return bv_wrap(err, "the answer of the supervisor");
+    if (root <= 0)
+        return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running at this moment", job.id);
+    ret->root = (pid_t)root;
+    ret->in_capsule = 1;
+    return 0;
+}
+
+static size_t count(const struct bv_findings *f, enum bv_finding_weight weight)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->count; i++)
+        n += f->finding[i].weight == weight;
+    return n;
+}
+
+static void print_text(const struct bv_findings *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        const struct bv_finding *it = &f->finding[i];
+        printf("%-8s ", bv_finding_weight_name(it->weight));
+        if (it->pid)
+            printf("pid %d (%s): ", (int)it->pid, it->comm);
+        printf("%s %s\n", it->text, it->remedy);
+    }
+
+    size_t blocking = bv_preflight_blocking(f), weakening = count(f, BV_FINDING_WEAKENS);
+    if (blocking)
+        printf("%zu thing%s in the way of a checkpoint\n", blocking, blocking == 1 ? " stands" : "s stand");
+    else if (weakening)
+        printf("nothing stands in the way of a checkpoint, but it would lose %zu thing%s\n", weakening,
+               weakening == 1 ? "" : "s");
+    else
+        puts("nothing stands in the way of a checkpoint");
+}
+
+static void print_json(const struct bv_findings *f)
+{
+    autojson json_t *j = json_object();
+    bv_json_set(j, "blocking", json_integer((json_int_t)bv_preflight_blocking(f)));
+    bv_json_set(j, "findings", bv_findings_json(f));
+    cmd_print_json(j);
+}
+
+static int inspect(const struct options *o, struct bv_findings *ret, struct bv_error *err)
+{
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
+
+    struct bv_preflight p = {.procfd = procfd, .root = o->pid, .private_network = o->private_network};
+    if (o->job && locate_job(o, &p, err) < 0)
+        return -1;
+    if (!o->command)
+        return bv_preflight_run(&p, ret, err);
+
+    struct trial trial;
+    if (trial_start(o->command, o->json, &trial, err) < 0)
+        return -1;
+    p.root = trial.pid;
+    int rc = trial_wait(&trial, o->after, err);
+    if (rc == 0)
+        rc = bv_preflight_run(&p, ret, err);
+    trial_end(&trial);
+    if (rc == 0)
+        bv_note("%s ran for %g s to be looked at, and was ended", o->command[0], o->after);
+    return rc;
+}
+
+int bv_cmd_preflight(int argc, char **argv)
+{
+    struct options o;
+    struct bv_error err = {0};
+    struct bv_findings found = {0};
+    if (parse(argc, argv, &o, &err) < 0)
+        return cmd_fail(&err, o.json);
+    if (o.print_help) {
+        fputs(usage, stdout);
+        return BV_OK;
+    }
+    if (inspect(&o, &found, &err) < 0)
+        return cmd_fail(&err, o.json);
+    if (o.json)
+        print_json(&found);
+    else
+        print_text(&found);
+    int blocked = bv_preflight_blocking(&found) > 0;
+    bv_findings_free(&found);
+    return blocked ? BV_EBLOCKED : BV_OK;
+}
