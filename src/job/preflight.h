@@ -7,7 +7,11 @@
 #include "base/error.h"
 #include "base/json.h"
 
-/* Preflight: what in a live process tree would stop a checkpoint, or be lost by one, in plain words. */
+/* Preflight: what in a live process tree would stop a checkpoint, or be lost by one, in plain words.
+ *
+ * The topics are listed in bivouac-preflight(1). Only with `in_capsule` are looked for: outside-file, orphan, and
+ * System V objects that no process has attached. Sockets of another network namespace, and those objects, are asked for
+ * from inside, by a short-lived child that enters the namespace; where it may not, they stay unseen. */
 
 enum bv_finding_weight {
     BV_FINDING_NOTE,    /* good to know: kept, but with a condition */
