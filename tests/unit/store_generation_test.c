@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes into a generation comes out of it, and only what was committed exists. */
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -295,6 +297,53 @@ static void running_out_of_room_says_how_much_is_missing_and_leaves_nothing(void
     assert_int_equal(faccessat(f->job.dirfd, ".000007.0000", F_OK, 0), -1);
 }
 
+/* Become root of a user namespace with a tmpfs of 4 MiB on `dir`. -1 where an ordinary user may not. */
+static int enter_small_file_system(const char *dir)
+{
+    char map[64];
+    int n = snprintf(map, sizeof(map), "0 %d 1", (int)geteuid());
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        return -1;
+    autoclose int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, map, (size_t)n) != n)
+        return -1;
+    return mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=0700");
+}
+
+static void a_full_file_system_says_what_is_needed_and_what_is_free(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct bv_store s = {0};
+        struct bv_job j = {0};
+        struct bv_gen_writer *w = NULL;
+        struct bv_error err = {0};
+        autofree uint8_t *raw = bv_alloc(8 * MIB);
+        autojson json_t *record = json_object();
+        struct bv_gen_options options = {.expected_bytes = 3ull << 30};
+        fill_random(raw, 8 * MIB, 1);
+        int fd = file_of(raw, 8 * MIB);
+        if (enter_small_file_system(f->dir) < 0)
+            _exit(77);
+        if (bv_store_open(f->dir, 1, &s, &err) < 0 || bv_job_create(&s, "job-1", record, &j, &err) < 0 ||
+            bv_gen_writer_open(&j, 7, 0, &options, &w, &err) < 0 ||
+            bv_gen_writer_add(w, "memory", fd, 8 * MIB, &err) == 0)
+            _exit(98);
+        bv_gen_writer_close(w);
+        if (strncmp(err.text, "no space left: writing generation 7 of job job-1 needs about 3.0 GiB more, ", 75) != 0 ||
+            !strstr(err.text, " are free") || faccessat(j.dirfd, ".000007.0000", F_OK, 0) == 0)
+            _exit(99);
+        _exit((int)err.code);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), BV_ENOSPACE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +361,7 @@ int main(void)
         store_test(a_number_is_never_given_out_again),
         store_test(a_deletion_that_was_interrupted_is_finished_by_the_next),
         store_test(a_sweep_removes_only_what_older_attempts_left),
+        store_test(a_full_file_system_says_what_is_needed_and_what_is_free),
         store_test(running_out_of_room_says_how_much_is_missing_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
