@@ -297,15 +297,20 @@ static void running_out_of_room_says_how_much_is_missing_and_leaves_nothing(void
     assert_int_equal(faccessat(f->job.dirfd, ".000007.0000", F_OK, 0), -1);
 }
 
+static int write_proc(const char *name, const char *text)
+{
+    autoclose int fd = open(name, O_WRONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : bv_write_full(fd, text, strlen(text));
+}
+
 /* Become root of a user namespace with a tmpfs of 4 MiB on `dir`. -1 where an ordinary user may not. */
 static int enter_small_file_system(const char *dir)
 {
-    char map[64];
-    int n = snprintf(map, sizeof(map), "0 %d 1", (int)geteuid());
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-        return -1;
-    autoclose int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, map, (size_t)n) != n)
+    char users[64], groups[64];
+    snprintf(users, sizeof(users), "0 %d 1", (int)geteuid());
+    snprintf(groups, sizeof(groups), "0 %d 1", (int)getegid());
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || write_proc("/proc/self/setgroups", "deny") < 0 ||
+        write_proc("/proc/self/uid_map", users) < 0 || write_proc("/proc/self/gid_map", groups) < 0)
         return -1;
     return mount("tmpfs", dir, "tmpfs", 0, "size=4m,mode=0700");
 }
