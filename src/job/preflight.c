@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -178,11 +179,12 @@ static char *read_of(int procfd, pid_t pid, const char *file, size_t max)
     return bv_read_proc(procfd, name, max);
 }
 
-/* A descendant that cannot be looked into is a finding; the root is an error. */
+/* The engine is no more than the job's user, either. Not by its own wish alone: who may execute a file but not read it,
+ * may not look into what it runs. */
 static const struct pf_rule hidden = {
     .topic = "hidden",
-    .weight = BV_FINDING_NOTE,
-    .remedy = "Ask again from inside the job, or let the program stay traceable (prctl PR_SET_DUMPABLE).",
+    .weight = BV_FINDING_BLOCKS,
+    .remedy = "Make its executable readable for the job's user, and let it stay traceable (prctl PR_SET_DUMPABLE).",
 };
 
 static void free_process(struct pf_process *p)
@@ -226,10 +228,11 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
     }
     if (pid != tree->p->root && why.code == BV_ENOTRUNNING)
         return 0;
-    if (pid != tree->p->root && why.code == BV_EDENIED) {
+    /* A root of another user is a mistake of the caller. */
+    if (why.code == BV_EDENIED && (pid != tree->p->root || tree->uid == geteuid())) {
         for (const struct pf_rule *r = pf_process_rules; r->topic; r++)
             apply(tree, &p, r); /* they need no more than everybody may see */
-        pf_add(tree, &hidden, pid, p.task.comm, bv_strdup("the process does not let us look into it"));
+        pf_add(tree, &hidden, pid, p.task.comm, bv_strdup("the process does not let its user look into it"));
         return 0;
     }
     return bv_fail(err, why.code, 0, "%s", why.text);

@@ -184,10 +184,12 @@ static const struct ipc_rule ipc_rules[] = {
      {.topic = "sysv-shm", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
     {"sysvipc/sem",
      "a System V semaphore",
-     {.topic = "sysv-sem", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
+     {.topic = "sysv-sem",
+      .weight = BV_FINDING_WEAKENS,
+      .remedy = "Let the program use semaphores in shared memory (sem_init), or locks of files."}},
     {"sysvipc/msg",
      "a System V message queue",
-     {.topic = "sysv-msg", .weight = BV_FINDING_WEAKENS, .remedy = PF_REMEDY_SYSV}},
+     {.topic = "sysv-msg", .weight = BV_FINDING_WEAKENS, .remedy = "Let the program use pipes or unix sockets."}},
 };
 
 static int open_proc(const void *file)
@@ -197,12 +199,22 @@ static int open_proc(const void *file)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+static int is_told(const struct pf_tree *tree, const char *topic)
+{
+    for (size_t i = 0; i < tree->found.count; i++)
+        if (strcmp(tree->found.finding[i].topic, topic) == 0)
+            return 1;
+    return 0;
+}
+
 /* Such a file shows the namespace of its opener: hence bv_open_inside(). A namespace we may not enter stays unseen; the
  * engine then says what it finds. */
 static void check_ipc(struct pf_tree *tree)
 {
     for (size_t i = 0; i < sizeof(ipc_rules) / sizeof(ipc_rules[0]); i++) {
         const struct ipc_rule *r = &ipc_rules[i];
+        if (is_told(tree, r->rule.topic))
+            continue;
         autoclose int fd = bv_open_inside(tree->p->procfd, tree->p->root, "ipc", open_proc, r->file);
         char text[4096];
         ssize_t n = fd < 0 ? -1 : bv_read_full(fd, text, sizeof(text) - 1);

@@ -341,7 +341,7 @@ static int make_private_process(void *arg)
     return child < 0 ? errno : 0;
 }
 
-static void a_process_that_hides_is_noted(void **state)
+static void a_process_that_hides_blocks(void **state)
 {
     (void)state;
     if (geteuid() == 0)
@@ -351,8 +351,36 @@ static void a_process_that_hides_is_noted(void **state)
     stop(&c);
     assert_int_equal(f.count, 1);
     assert_string_equal(f.finding[0].topic, "hidden");
-    assert_int_equal(f.finding[0].weight, BV_FINDING_NOTE);
+    assert_int_equal(f.finding[0].weight, BV_FINDING_BLOCKS);
     bv_findings_free(&f);
+}
+
+static int hide(void *arg)
+{
+    (void)arg;
+    return result(prctl(PR_SET_DUMPABLE, 0));
+}
+
+static void a_root_that_hides_blocks(void **state)
+{
+    (void)state;
+    if (geteuid() == 0)
+        skip();
+    expect(hide, NULL, "hidden", BV_FINDING_BLOCKS);
+}
+
+static void a_process_of_somebody_else_is_an_error(void **state)
+{
+    autoclose int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct bv_preflight p = {.procfd = proc, .root = 1};
+    struct bv_findings f = {.count = 42};
+    struct bv_error err = {0};
+    (void)state;
+    if (geteuid() == 0)
+        skip();
+    assert_int_equal(bv_preflight_run(&p, &f, &err), -1);
+    assert_int_equal(err.code, BV_EDENIED);
+    assert_int_equal(f.count, 42);
 }
 
 static int make_inotify(void *arg)
@@ -894,7 +922,9 @@ int main(void)
         cmocka_unit_test(a_fanotify_mark_blocks),
         cmocka_unit_test(a_fanotify_descriptor_without_a_mark_is_nothing),
         cmocka_unit_test(a_pidfd_of_an_outside_process_blocks),
-        cmocka_unit_test(a_process_that_hides_is_noted),
+        cmocka_unit_test(a_process_that_hides_blocks),
+        cmocka_unit_test(a_root_that_hides_blocks),
+        cmocka_unit_test(a_process_of_somebody_else_is_an_error),
         cmocka_unit_test(an_inotify_descriptor_without_a_watch_is_nothing),
         cmocka_unit_test(a_semaphore_eventfd_weakens),
         cmocka_unit_test(a_unix_socket_of_which_the_tree_has_both_ends_is_nothing),
