@@ -112,7 +112,8 @@ static int read_attempt(int dirfd, unsigned number, struct bv_attempt_info *ret,
     i.lease_left = lease - (double)(now - renewed) / BV_NSEC_PER_SEC;
     i.ended = has_end(dirfd, number);
     i.here = strcmp(i.host.boot_id, host.boot_id) == 0 && i.host.pid_ns == host.pid_ns;
-    i.alive = !i.ended && i.lease_left > 0 && !(i.here && !bv_process_is(i.pid, i.start_time));
+    /* What we can see counts more than the lease: a scheduler may suspend a job, supervisor and all, for days. */
+    i.alive = !i.ended && (i.here ? bv_process_is(i.pid, i.start_time) : i.lease_left > 0);
     *ret = i;
     return 0;
 }
