@@ -52,11 +52,27 @@ static int add_one(struct bv_gen_writer *w, int staging, const char *name, struc
     return bv_gen_writer_add(w, name, in, (uint64_t)st.st_size, err);
 }
 
+/* Only for the message when space runs out. */
+static uint64_t staged_bytes(int staging, const char *sub)
+{
+    uint64_t sum = 0;
+    struct stat st;
+    int fd = openat(staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
+        if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+            sum += (uint64_t)st.st_size;
+    return sum;
+}
+
 static int write_generation(const struct bv_job *job, unsigned generation, unsigned attempt, int staging,
                             const json_t *content, struct bv_gen_stats *stats, struct bv_error *err)
 {
     struct bv_gen_writer *w;
-    if (bv_gen_writer_open(job, generation, attempt, NULL, &w, err) < 0)
+    struct bv_gen_options options = {
+        .expected_bytes = staged_bytes(staging, "images") + staged_bytes(staging, "files"),
+    };
+    if (bv_gen_writer_open(job, generation, attempt, &options, &w, err) < 0)
         return -1;
     int rc = add_all(w, staging, "images", is_image, err);
     if (rc == 0)
