@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cmd.h"
+#include "cli/summary.h"
+
+static const char usage[] =
+    "usage: bivouac delete [OPTION]... JOB[@GENERATION]\n\n"
+    "Remove JOB with all its checkpoints and with what its restarts kept aside, or one checkpoint of it. A job that\n"
+    "runs is refused, and so is the last checkpoint that verifies of a job that has not ended. Nothing is asked.\n\n"
+    "  -f, --force      remove the last checkpoint of an unfinished job, too\n"
+    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
+    "      --json       print the result as JSON\n"
+    "  -h, --help       show this\n";
+
+enum { OPT_JSON = 256 };
+
+static const struct option options[] = {
+    {"force", no_argument, NULL, 'f'},
+    {"store", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+struct request {
+    const char *store_path, *ref;
+    int force, json;
+};
+
+static int verifies(const struct bv_job *job, unsigned number)
+{
+    autogen struct bv_gen *g = NULL;
+    return bv_gen_open(job, number, &g, NULL) == 0 && bv_gen_verify(g, NULL) == 0;
+}
+
+/* Does a checkpoint that verifies remain when `without` is gone (0 = when all are)? Does it matter, that is: is there
+ * one now? 1 = work would be lost. */
+static int would_lose(const struct bv_job *job, unsigned without, int *ret, struct bv_error *err)
+{
+    autofree unsigned *numbers = NULL;
+    size_t n = 0;
+    if (bv_generation_list(job, &numbers, &n, err) < 0)
+        return -1;
+    *ret = 0;
+    for (size_t i = n; without && i-- > 0;)
+        if (numbers[i] != without && verifies(job, numbers[i]))
+            return 0;
+    for (size_t i = n; i-- > 0 && !*ret;)
+        if (!without || numbers[i] == without)
+            *ret = verifies(job, numbers[i]);
+    return 0;
+}
+
+static int check(const struct request *r, const struct bv_job *job, unsigned generation, struct bv_error *err)
+{
+    autostate struct cmd_job_state state = {0};
+    struct bv_error e = {0};
+    if (cmd_job_state(job, &state, &e) < 0) /* a job whose attempts cannot be read may be running */
+        return r->force && e.code == BV_ECORRUPT
+                   ? 0
+                   : bv_fail(err, e.code, 0, "%s (with --force: deleted all the same)", e.text);
+    if (cmd_is_live(state.state))
+        return bv_fail(err, BV_EBUSY, 0, "job %s runs on host %s (pid %d): end it first", job->id, state.last.host.name,
+                       (int)state.last.pid);
+
+    int loses;
+    if (r->force || state.state == CMD_ENDED)
+        return 0;
+    if (would_lose(job, generation, &loses, err) < 0)
+        return -1;
+    if (!loses)
+        return 0;
+    return bv_fail(err, BV_EBUSY, 0,
+                   generation ? "%s@%u is the last checkpoint that verifies of a job that has not ended: --force "
+                                "deletes it all the same"
+                              : "job %s has not ended, and can be continued from its checkpoint: --force deletes it "
+                                "all the same",
+                   job->id, generation);
+}
+
+static int delete (const struct request *r, struct bv_error *err)
+{
+    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
+    autojob struct bv_job job = {.dirfd = -1};
+    unsigned generation;
+    if (cmd_open_store(r->store_path, &store, err) < 0 || cmd_open_job(&store, r->ref, &job, &generation, err) < 0 ||
+        check(r, &job, generation, err) < 0)
+        return -1;
+    if (generation)
+        return bv_generation_delete(&job, generation, err);
+    return bv_job_delete(&store, job.id, err);
+}
+
+int bv_cmd_delete(int argc, char **argv)
+{
+    struct bv_error err = {0};
+    struct request r = {0};
+    int option;
+    while ((option = getopt_long(argc, argv, "fs:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'f':
+            r.force = 1;
+            break;
+        case 's':
+            r.store_path = optarg;
+            break;
+        case OPT_JSON:
+            r.json = 1;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            return BV_EUSAGE;
+        }
+    }
+    if (argc - optind != 1)
+        return cmd_usage("delete", "exactly one JOB[@GENERATION] is needed");
+    r.ref = argv[optind];
+    if (delete (&r, &err) < 0)
+        return cmd_fail(&err, r.json);
+    if (r.json) {
+        autojson json_t *j = json_object();
+        bv_json_set(j, "deleted", json_string(r.ref));
+        cmd_print_json(j);
+    } else {
+        printf("%s: deleted\n", r.ref);
+    }
+    return 0;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "cli/cmd.h"
+#include "cli/summary.h"
+
+static const char usage[] =
+    "usage: bivouac list [OPTION]...\n\n"
+    "List the jobs of the store: what has become of each, its newest checkpoint, and how much it takes.\n\n"
+    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
+    "      --json       print the list as JSON\n"
+    "  -h, --help       show this\n";
+
+enum { OPT_JSON = 256 };
+
+static const struct option options[] = {
+    {"store", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+enum { COLUMNS = 7 };
+
+struct row {
+    char *cell[COLUMNS];
+};
+
+struct table {
+    struct row *row;
+    size_t count;
+};
+
+static void table_free(struct table *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        for (size_t k = 0; k < COLUMNS; k++)
+            free(t->row[i].cell[k]);
+    free(t->row);
+}
+
+static struct row *table_add(struct table *t, const char *job)
+{
+    t->row = bv_realloc(t->row, t->count + 1, sizeof(t->row[0]));
+    struct row *r = &t->row[t->count++];
+    r->cell[0] = bv_strdup(job);
+    for (size_t k = 1; k < COLUMNS; k++)
+        r->cell[k] = NULL;
+    return r;
+}
+
+static void table_print(const struct table *t)
+{
+    static const char *const titles[COLUMNS] = {"JOB", "STATE", "ATTEMPTS", "NEWEST", "AGE", "STORED", "COMMAND"};
+    size_t width[COLUMNS], before = 0, terminal = cmd_terminal_width();
+    for (size_t k = 0; k < COLUMNS; k++) {
+        width[k] = strlen(titles[k]);
+        for (size_t i = 0; i < t->count; i++)
+            if (t->row[i].cell[k] && strlen(t->row[i].cell[k]) > width[k])
+                width[k] = strlen(t->row[i].cell[k]);
+        if (k + 1 < COLUMNS)
+            before += width[k] + 2;
+    }
+    for (size_t i = 0; i < t->count + 1; i++) {
+        for (size_t k = 0; k + 1 < COLUMNS; k++) {
+            const char *cell = i ? t->row[i - 1].cell[k] : titles[k];
+            printf("%-*s  ", (int)width[k], cell ? cell : "-");
+        }
+        const char *last = i ? t->row[i - 1].cell[COLUMNS - 1] : titles[COLUMNS - 1];
+        int room = terminal > before + 8 ? (int)(terminal - before) : -1;
+        printf("%.*s\n", room, last ? last : "-");
+    }
+}
+
+struct job_facts {
+    struct cmd_job_state state;
+    struct cmd_generation *generation;
+    size_t count;
+    json_t *record;
+};
+
+static void facts_free(struct job_facts *f)
+{
+    cmd_job_state_free(&f->state);
+    cmd_generations_free(f->generation, f->count);
+    json_decref(f->record);
+}
+
+static int facts_read(struct bv_store *s, const char *id, struct job_facts *ret, struct bv_error *err)
+{
+    autojob struct bv_job job = {.dirfd = -1};
+    if (bv_job_open(s, id, &job, err) < 0 || cmd_job_state(&job, &ret->state, err) < 0 ||
+        cmd_generations(&job, &ret->generation, &ret->count, err) < 0)
+        return -1;
+    return bv_job_record(&job, &ret->record, err);
+}
+
+static uint64_t stored_of(const struct job_facts *f)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < f->count; i++)
+        sum += f->generation[i].stored_bytes;
+    return sum;
+}
+
+static void fill_row(struct row *r, const struct job_facts *f)
+{
+    char size[16], age[24];
+    r->cell[1] = bv_strdup(f->state.text);
+    r->cell[2] = bv_asprintf("%u", f->state.attempts);
+    r->cell[6] = cmd_command_text(json_object_get(f->record, "command"));
+    if (f->count == 0)
+        return;
+    const struct cmd_generation *newest = &f->generation[f->count - 1];
+    cmd_size_text(stored_of(f), size);
+    cmd_age_text(newest->created_ns, age);
+    r->cell[3] = bv_asprintf("%u", newest->number);
+    r->cell[4] = bv_strdup(newest->damaged ? "damaged" : age);
+    r->cell[5] = bv_strdup(size);
+}
+
+static json_t *facts_json(const char *id, const struct job_facts *f)
+{
+    json_t *j = json_object(), *generations = json_array();
+    bv_json_set(j, "job", json_string(id));
+    cmd_job_state_json(&f->state, j);
+    bv_json_set(j, "command", json_incref(json_object_get(f->record, "command")));
+    bv_json_set(j, "stored_bytes", json_integer((json_int_t)stored_of(f)));
+    for (size_t i = 0; i < f->count; i++)
+        bv_json_append(generations, cmd_generation_json(&f->generation[i]));
+    bv_json_set(j, "generations", generations);
+    return j;
+}
+
+/* A job that cannot be read is shown as such: it must not hide the others. */
+static void add_job(struct bv_store *s, const char *id, struct table *table, json_t *array)
+{
+    struct job_facts f = {0};
+    struct bv_error err = {0};
+    if (facts_read(s, id, &f, &err) == 0) {
+        fill_row(table_add(table, id), &f);
+        bv_json_append(array, facts_json(id, &f));
+    } else if (err.code != BV_ENOJOB) { /* else it was deleted meanwhile */
+        struct row *r = table_add(table, id);
+        r->cell[1] = bv_strdup(err.code == BV_EDENIED ? "not yours" : "damaged");
+        r->cell[6] = bv_strdup(err.text);
+        json_t *j = json_object();
+        bv_json_set(j, "job", json_string(id));
+        bv_json_set(j, "state", json_string(err.code == BV_EDENIED ? "denied" : "damaged"));
+        bv_json_set(j, "why", bv_json_bytes(err.text));
+        bv_json_append(array, j);
+    }
+    facts_free(&f);
+}
+
+static int list(const char *store_path, int json, struct bv_error *err)
+{
+    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
+    char **ids = NULL;
+    size_t n = 0;
+    if (cmd_open_store(store_path, &store, err) < 0 || bv_job_list(&store, &ids, &n, err) < 0)
+        return -1;
+
+    struct table table = {0};
+    autojson json_t *jobs = json_array();
+    for (size_t i = 0; i < n; i++)
+        add_job(&store, ids[i], &table, jobs);
+    bv_job_list_free(ids, n);
+    if (json) {
+        autojson json_t *all = json_object();
+        bv_json_set(all, "store", bv_json_bytes(store.path));
+        bv_json_set(all, "jobs", json_incref(jobs));
+        cmd_print_json(all);
+    } else if (table.count) {
+        table_print(&table);
+    }
+    table_free(&table);
+    return 0;
+}
+
+int bv_cmd_list(int argc, char **argv)
+{
+    struct bv_error err = {0};
+    const char *store = NULL;
+    int json = 0, option;
+    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            store = optarg;
+            break;
+        case OPT_JSON:
+            json = 1;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            return BV_EUSAGE;
+        }
+    }
+    if (optind != argc)
+        return cmd_usage("list", "no argument is needed");
+    return list(store, json, &err) < 0 ? cmd_fail(&err, json) : 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cmd.h"
+#include "cli/summary.h"
+
+static const char usage[] =
+    "usage: bivouac verify [OPTION]... JOB[@GENERATION]\n\n"
+    "Read a checkpoint, or all of JOB, and check every byte against its digest. The exit status is 104 if any is\n"
+    "damaged.\n\n"
+    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
+    "      --json       print the result as JSON\n"
+    "  -h, --help       show this\n";
+
+enum { OPT_JSON = 256 };
+
+static const struct option options[] = {
+    {"store", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static int verify_one(const struct bv_job *job, unsigned number, struct cmd_generation *ret, struct bv_error *err)
+{
+    autogen struct bv_gen *g = NULL;
+    if (bv_gen_open(job, number, &g, err) < 0)
+        return -1;
+    cmd_generation_describe(g, number, ret);
+    return bv_gen_verify(g, err);
+}
+
+static void print_one(const struct bv_job *job, unsigned number, const struct cmd_generation *facts,
+                      const struct bv_error *err)
+{
+    char size[16];
+    cmd_size_text(facts->stored_bytes, size);
+    if (!err->code)
+        printf("%s@%u: ok, %s\n", job->id, number, size);
+    else if (err->code == BV_ECORRUPT)
+        printf("%s@%u: corrupt: %s\n", job->id, number, err->text);
+    else
+        printf("%s@%u: not verified: %s\n", job->id, number, err->text);
+    fflush(stdout);
+}
+
+static json_t *one_json(unsigned number, const struct cmd_generation *facts, const struct bv_error *err)
+{
+    json_t *j = json_object();
+    bv_json_set(j, "generation", json_integer(number));
+    bv_json_set(j, "ok", json_boolean(!err->code));
+    if (err->code) {
+        bv_json_set(j, "code", json_integer(err->code));
+        bv_json_set(j, "why", bv_json_bytes(err->text));
+    } else {
+        bv_json_set(j, "stored_bytes", json_integer((json_int_t)facts->stored_bytes));
+        bv_json_set(j, "raw_bytes", json_integer((json_int_t)facts->raw_bytes));
+    }
+    return j;
+}
+
+/* Returns the exit status: that of the first bad one. */
+static int verify_all(const struct bv_job *job, const unsigned *numbers, size_t n, int named, int json)
+{
+    int status = 0;
+    int tell = !json && isatty(STDERR_FILENO);
+    autojson json_t *results = json_array();
+    for (size_t i = 0; i < n; i++) {
+        struct bv_error err = {0};
+        struct cmd_generation facts = {0};
+        if (tell)
+            fprintf(stderr, "\r\033[Kreading %s@%u, %zu of %zu ...", job->id, numbers[i], i + 1, n);
+        int rc = verify_one(job, numbers[i], &facts, &err);
+        if (tell)
+            fputs("\r\033[K", stderr);
+        if (rc < 0 && err.code == BV_ENOJOB && !named)
+            continue; /* retention was faster */
+        if (rc < 0 && !status)
+            status = err.code;
+        if (!json)
+            print_one(job, numbers[i], &facts, &err);
+        bv_json_append(results, one_json(numbers[i], &facts, &err));
+        json_decref(facts.warnings);
+    }
+    if (json) {
+        autojson json_t *all = json_object();
+        bv_json_set(all, "job", json_string(job->id));
+        bv_json_set(all, "ok", json_boolean(!status));
+        bv_json_set(all, "generations", json_incref(results));
+        cmd_print_json(all);
+    }
+    return status;
+}
+
+static int verify(const char *store_path, const char *ref, int json)
+{
+    struct bv_error err = {0};
+    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
+    autojob struct bv_job job = {.dirfd = -1};
+    autofree unsigned *numbers = NULL;
+    size_t n = 0;
+    unsigned generation;
+    if (cmd_open_store(store_path, &store, &err) < 0 || cmd_open_job(&store, ref, &job, &generation, &err) < 0 ||
+        bv_generation_list(&job, &numbers, &n, &err) < 0)
+        return cmd_fail(&err, json);
+
+    if (!generation && n == 0) {
+        bv_fail(&err, BV_ENOCKPT, 0, "job %s has no checkpoint", job.id);
+        return cmd_fail(&err, json);
+    }
+    if (!generation)
+        return verify_all(&job, numbers, n, 0, json);
+    for (size_t i = 0; i < n; i++)
+        if (numbers[i] == generation)
+            return verify_all(&job, &generation, 1, 1, json);
+    bv_fail(&err, BV_ENOJOB, 0, "job %s has no generation %u", job.id, generation);
+    return cmd_fail(&err, json);
+}
+
+int bv_cmd_verify(int argc, char **argv)
+{
+    const char *store = NULL;
+    int json = 0, option;
+    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            store = optarg;
+            break;
+        case OPT_JSON:
+            json = 1;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            return BV_EUSAGE;
+        }
+    }
+    if (argc - optind != 1)
+        return cmd_usage("verify", "exactly one JOB[@GENERATION] is needed");
+    return verify(store, argv[optind], json);
+}
