@@ -62,6 +62,8 @@ static int become_job(const struct bv_capsule_config *config, int slave, struct 
 {
     const struct bv_command *cmd = config->command;
     setsid();
+    /* A process whose parent ends ("(daemon &)") must stay in the tree that is dumped, not go to the capsule's init. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (slave >= 0 && ioctl(slave, TIOCSCTTY, 0) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot give the job its terminal");
     if (bv_stdio_become(config->stdio, slave, err) < 0)
