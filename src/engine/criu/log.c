@@ -54,6 +54,16 @@ static const char *message_of(char *line)
     return text ? text + 3 : NULL;
 }
 
+/* What comes always, for want of a capability that nobody needs, and means nothing. */
+static int is_noise(const char *message)
+{
+    static const char *const noise[] = {"RLIMIT_NOFILE", "Unexpected error: -1(Operation not permitted)"};
+    for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+        if (strstr(message, noise[i]))
+            return 1;
+    return 0;
+}
+
 /* The first messages of the log: later ones are consequences. */
 static void collect(char *log, char *out, size_t room)
 {
@@ -63,8 +73,7 @@ static void collect(char *log, char *out, size_t room)
     out[0] = '\0';
     for (char *line = strtok_r(log, "\n", &save); line && found < MESSAGES_MAX; line = strtok_r(NULL, "\n", &save)) {
         const char *m = message_of(line);
-        /* Without CAP_SYS_RESOURCE this comes always and means nothing. */
-        if (!m || strstr(m, "RLIMIT_NOFILE"))
+        if (!m || is_noise(m))
             continue;
         int n = snprintf(out + used, room - used, "%s%.200s", found ? "; " : "", m);
         if (n < 0 || (size_t)n >= room - used)
