@@ -31,5 +31,5 @@ same_file job.out ref.out "the output is that of an uninterrupted run"
 ok "the files are in the directory that was bound" diff -r ref here
 is "$(ls -A seen)" "" "and not in the one that it covered"
 remains_nothing "$work"
-((tap_failed == 0)) || { tail -n 20 "$work"/*.err "$checkpoint_log" | diag; }
+logs_if_failed "$work"
 finish

@@ -72,5 +72,5 @@ ok "it has the files of an uninterrupted run" diff -r ref moved
 ok "nothing was made where it began" test ! -e job
 
 remains_nothing "$work"
-((tap_failed == 0)) || { tail -n 20 "$work"/*.err "$checkpoint_log" | diag; }
+logs_if_failed "$work"
 finish

@@ -10,7 +10,7 @@ work=$(scratch)
 checkpoint_log=$work/checkpoint.log
 export BIVOUAC_STORE=$work/store
 cd "$work"
-mkdir ref ref.go
+mkdir -p ref/data ref.go
 touch ref.go/2 ref.go/3
 (cd ref && "$apps/phases" ../ref.go >../ref.out)
 
@@ -25,7 +25,7 @@ start()
     local dir=$1
 
     shift
-    mkdir -p "$work/$dir" "$work/$dir.go"
+    mkdir -p "$work/$dir/data" "$work/$dir.go"
     job_start "$work/$dir" "$dir" "$@" -- "$apps/phases" "$work/$dir.go"
 }
 
@@ -88,5 +88,5 @@ is "$job_status" 11 "limit: told to go on, it goes on with the changed file"
 like "$(bivouac show limit --json)" 'inplace\.bin' "limit: show names it"
 
 remains_nothing "$work"
-((tap_failed == 0)) || { tail -n 20 "$work"/*.err "$checkpoint_log" | diag; }
+logs_if_failed "$work"
 finish

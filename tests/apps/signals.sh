@@ -144,5 +144,5 @@ status_is "$work/halted" 0 "continued, it ends as well"
 
 wait
 remains_nothing "$work"
-((tap_failed == 0)) || { tail -n 20 "$work"/*.err "$checkpoint_log" | diag; }
+logs_if_failed "$work"
 finish

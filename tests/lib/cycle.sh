@@ -116,12 +116,14 @@ no_strangers()
     [[ -z $(strangers "$@") ]]
 }
 
-# What an ended job may leave nowhere: "FILE" lines.
+# What an ended job may leave nowhere: "FILE" lines. The engine's cache of what it knows of the
+# kernel (criu-host, criu-private) may stay.
 stray_files()
 {
     find "$1" /tmp /dev/shm "/run/user/$(id -u)" -xdev \
-        \( -name 'link_remap.*' -o -name '.staging*' -o -name '.0[0-9]*' -o -name 'criu*' \
-        -o -name 'crtools*' -o -name '*bivouac*' -type s \) 2>/dev/null | sort -u
+        \( -name 'link_remap.*' -o -name '.staging*' -o -name '.0[0-9]*' -o -name 'crtools*' \
+        -o -name 'criu*' ! -path '*/bivouac*/criu-*' -o -path '*/bivouac*.tmp' \
+        -o -path '*bivouac*' -type s \) 2>/dev/null | sort -u
 }
 
 no_stray_files()
@@ -139,6 +141,12 @@ remains_nothing()
         strangers | diag
     fi
     is "$(stray_files "$1")" "" "no temporary file is left"
+}
+
+# logs_if_failed DIR: what Bivouac said, when a check has failed.
+logs_if_failed()
+{
+    ((tap_failed == 0)) || grep -ah '^bivouac: ' "$1"/*.err "$checkpoint_log" | tail -n 30 | diag || :
 }
 
 # How often a job was restarted, according to its history.
