@@ -321,7 +321,8 @@ cycle_app()
     done
     shift
     cycle_command=("$@")
-    cycle_work=$(scratch)
+    # Not below /tmp, of which a job may have its own.
+    cycle_work=$(TMPDIR=$HOME scratch)
     checkpoint_log=$cycle_work/checkpoint.log
     export BIVOUAC_STORE=$cycle_work/store
 

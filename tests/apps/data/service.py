@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 600
 WORKERS = 3
 
 
