@@ -61,15 +61,15 @@ void bv_capsule_destroy(struct bv_capsule *c);
 
 /* Requests to the init. Each returns at once; what comes of it arrives as an event.
  *   start     run the command; its pid is BV_FIRST_JOB_PID
- *   operate   run config.operation with this request (an object) and these descriptors
+ *   operate   run config.operation with this request (an object) and these descriptors; one that restores the job names
+ *             its `root`, which the init then looks after (else 0)
  *   abort     kill the operation and all its helpers
- *   signal    send `number` to the job's root, or with `all` to every process of the capsule
- *   adopt     from now on `pid` is the job's root (a restore made it) */
+ *   signal    send `number` to the job's root, or with `all` to every process of the capsule */
 int bv_capsule_start(struct bv_capsule *c, struct bv_error *err);
-int bv_capsule_operate(struct bv_capsule *c, json_t *request, const int *fds, int fd_count, struct bv_error *err);
+int bv_capsule_operate(struct bv_capsule *c, json_t *request, pid_t root, const int *fds, int fd_count,
+                       struct bv_error *err);
 int bv_capsule_abort(struct bv_capsule *c, struct bv_error *err);
 int bv_capsule_signal(struct bv_capsule *c, int number, int all, struct bv_error *err);
-int bv_capsule_adopt(struct bv_capsule *c, pid_t root, struct bv_error *err);
 
 enum bv_capsule_event_kind {
     BV_CAPSULE_STARTED,

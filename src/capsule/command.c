@@ -21,9 +21,11 @@ int bv_capsule_start(struct bv_capsule *c, struct bv_error *err)
     return send_request(c, json_pack("{s:s}", "do", "start"), NULL, 0, err);
 }
 
-int bv_capsule_operate(struct bv_capsule *c, json_t *request, const int *fds, int fd_count, struct bv_error *err)
+int bv_capsule_operate(struct bv_capsule *c, json_t *request, pid_t root, const int *fds, int fd_count,
+                       struct bv_error *err)
 {
-    return send_request(c, json_pack("{s:s, s:O}", "do", "operate", "request", request), fds, fd_count, err);
+    return send_request(c, json_pack("{s:s, s:O, s:i}", "do", "operate", "request", request, "root", (int)root), fds,
+                        fd_count, err);
 }
 
 int bv_capsule_abort(struct bv_capsule *c, struct bv_error *err)
@@ -34,11 +36,6 @@ int bv_capsule_abort(struct bv_capsule *c, struct bv_error *err)
 int bv_capsule_signal(struct bv_capsule *c, int number, int all, struct bv_error *err)
 {
     return send_request(c, json_pack("{s:s, s:i, s:b}", "do", "signal", "number", number, "all", all), NULL, 0, err);
-}
-
-int bv_capsule_adopt(struct bv_capsule *c, pid_t root, struct bv_error *err)
-{
-    return send_request(c, json_pack("{s:s, s:i}", "do", "adopt", "pid", (int)root), NULL, 0, err);
 }
 
 int bv_capsule_event(struct bv_capsule *c, struct bv_capsule_event *ret, struct bv_error *err)

@@ -61,6 +61,12 @@ static void do_operate(struct init *in, struct bv_msg *m)
         return;
     }
     in->operation = pid;
+    /* The restored root becomes our child when the operation ends, and may have ended itself by then. */
+    pid_t root = (pid_t)json_integer_value(json_object_get(m->body, "root"));
+    if (root > 0) {
+        in->root = root;
+        bv_stdio_close_job_ends(in->config->stdio);
+    }
 }
 
 static void do_signal(struct init *in, const json_t *body)
@@ -89,10 +95,6 @@ static void serve(struct init *in)
         do_signal(in, m.body);
     else if (strcmp(what, "abort") == 0 && in->operation)
         kill(-in->operation, SIGKILL);
-    else if (strcmp(what, "adopt") == 0) {
-        in->root = (pid_t)json_integer_value(json_object_get(m.body, "pid"));
-        bv_stdio_close_job_ends(in->config->stdio);
-    }
 }
 
 static void reap(struct init *in)

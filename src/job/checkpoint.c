@@ -165,7 +165,7 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     if (s->cache)
         bv_json_set(request, "cache", json_string(s->cache));
     int fds[] = {sock, c->staging};
-    if (bv_capsule_operate(&s->capsule, request, fds, 2, err) < 0)
+    if (bv_capsule_operate(&s->capsule, request, 0, fds, 2, err) < 0)
         return -1;
     s->operating = 1;
     return 0;
@@ -211,7 +211,6 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
 static int describe(struct supervisor *s, const json_t *frozen, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
-    autofree char *flags = NULL;
     json_t *stdio = supervisor_stdio_json(s, err);
     if (!stdio)
         return -1;
@@ -219,12 +218,10 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     bv_json_set(content, "stdio", stdio);
     bv_json_set(content, "root", json_integer(s->root));
     bv_json_set(content, "engine", json_pack("{s:s, s:s}", "name", s->engine->name, "version", s->engine_info.version));
-    if (bv_cpu_flags(&flags, err) < 0)
-        return -1;
     bv_json_set(content, "host",
                 json_pack("{s:s, s:s, s:s, s:s}", "name", s->host.name, "kernel", s->host.kernel, "machine",
-                          s->host.machine, "cpu", flags));
-    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "warnings"};
+                          s->host.machine, "cpu", s->cpu_flags));
+    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "last_pid", "warnings"};
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
         bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));
     bv_json_set(content, "findings", json_incref(c->findings));
@@ -338,11 +335,15 @@ static void committed(struct supervisor *s, const json_t *written)
     /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
     if (leave == BV_LEAVE_DEAD)
         bv_capsule_destroy(&s->capsule);
+    s->left_stopped = leave == BV_LEAVE_STOPPED;
     clear(s);
     retain(s);
     control_answer(s, result, NULL);
-    if (leave == BV_LEAVE_DEAD)
+    if (leave == BV_LEAVE_DEAD) {
+        bv_note("job %s was checkpointed (generation %d) and ended: run it again to continue", s->job.id,
+                (int)json_integer_value(json_object_get(result, "generation")));
         supervisor_end(s, BV_ENDED_CHECKPOINTED, 0);
+    }
 }
 
 void checkpoint_on_writer(struct supervisor *s)

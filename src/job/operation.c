@@ -2,11 +2,14 @@
 #include "job/operation.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/fault.h"
+#include "base/io.h"
 #include "job/affinity.h"
 #include "job/capture.h"
 
@@ -69,6 +72,27 @@ static int finish_capture(struct context *x, struct bv_error *err)
     return x->capture ? bv_capture_finish(steal_ptr(&x->capture), err) : 0;
 }
 
+/* The last pid that was given out in the capsule. A restored tree must go on behind it: its next children would else
+ * get low pids, where the helpers of the next restore live. */
+#define LAST_PID "/proc/sys/kernel/ns_last_pid"
+
+static json_int_t read_last_pid(void)
+{
+    autofree char *text = bv_read_proc(AT_FDCWD, LAST_PID, 64);
+    return text ? atoll(text) : 0;
+}
+
+static int write_last_pid(const json_t *request, struct bv_error *err)
+{
+    char text[32];
+    json_int_t last = json_integer_value(json_object_get(request, "last_pid"));
+    int n = snprintf(text, sizeof(text), "%lld", (long long)(last < BV_FIRST_JOB_PID ? BV_FIRST_JOB_PID : last));
+    autoclose int fd = open(LAST_PID, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || bv_write_full(fd, text, (size_t)n) < 0)
+        return bv_fail(err, BV_EHOST, errno, "cannot write %s", LAST_PID);
+    return 0;
+}
+
 static int on_frozen(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
@@ -82,8 +106,9 @@ static int on_frozen(void *arg, struct bv_error *err)
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
         return -1;
     bv_fault_point("checkpoint-captured");
-    json_t *m = json_pack("{s:s, s:I, s:I, s:O, s:O}", "is", "frozen", "monotonic_ns", bv_clock_ns(CLOCK_MONOTONIC),
-                          "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME), "affinity", affinity, "warnings", warnings);
+    json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(), "monotonic_ns",
+                          bv_clock_ns(CLOCK_MONOTONIC), "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME), "affinity",
+                          affinity, "warnings", warnings);
     if (tell(x, m, -1, err) < 0)
         return -1;
     return await_verdict(x, err);
@@ -134,7 +159,9 @@ static int on_restored(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
     bv_fault_point("restart-engine");
-    return bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ? -1 : 0;
+    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0)
+        return -1;
+    return write_last_pid(x->request, err);
 }
 
 /* Which of our new pipes takes the place of which old one. */

@@ -181,6 +181,7 @@ static json_t *build_request(struct supervisor *s, const struct restart *r)
     bv_json_set(request, "tty", json_boolean(bv_stdio_has(&s->stdio, BV_STDIO_TTY)));
     bv_json_set(request, "accept_changed", json_boolean(s->options->accept_changed));
     bv_json_set(request, "affinity", json_incref(json_object_get(r->content, "affinity")));
+    bv_json_set(request, "last_pid", json_incref(json_object_get(r->content, "last_pid")));
     if (s->cache)
         bv_json_set(request, "cache", json_string(s->cache));
     return request;
@@ -260,12 +261,10 @@ int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *
 
     autojson json_t *request = build_request(s, r);
     int fds[] = {pair[1], r->staging, kept};
-    int rc = bv_capsule_operate(&s->capsule, request, fds, 3, err);
+    int rc = bv_capsule_operate(&s->capsule, request, s->root, fds, 3, err);
     close(pair[1]);
     if (rc < 0)
         return -1;
     s->operating = 1;
-    if (await_restored(s, ours, err) < 0)
-        return -1;
-    return bv_capsule_adopt(&s->capsule, s->root, err);
+    return await_restored(s, ours, err);
 }

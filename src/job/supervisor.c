@@ -86,6 +86,14 @@ static int open_or_create_job(struct supervisor *s, const char *id, struct bv_er
     return -1;
 }
 
+static int same_command(char *const *a, char *const *b)
+{
+    size_t i = 0;
+    while (a[i] && b[i] && strcmp(a[i], b[i]) == 0)
+        i++;
+    return !a[i] && !b[i];
+}
+
 static int open_job(struct supervisor *s, struct bv_error *err)
 {
     char id[BV_JOB_ID_MAX + 1];
@@ -104,6 +112,8 @@ static int open_job(struct supervisor *s, struct bv_error *err)
         return -1;
     if (!s->options->job_id)
         bv_note("job %s", id);
+    if (s->options->spec && !same_command(s->options->spec->argv, s->spec.argv))
+        bv_warn("job %s was created with another command, and that one continues", id);
     return 0;
 }
 
@@ -274,8 +284,9 @@ static void finish(struct supervisor *s)
 
 static int run(struct supervisor *s, struct bv_error *err)
 {
-    if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || s->engine->probe(&s->engine_info, err) < 0 ||
-        open_job(s, err) < 0 || check_not_ended(s, err) < 0 || claim(s, err) < 0)
+    if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
+        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_not_ended(s, err) < 0 ||
+        claim(s, err) < 0)
         return -1;
     s->cache = bv_runtime_cache(s->spec.private_network);
 
@@ -295,6 +306,7 @@ static void release(struct supervisor *s)
     free(s->binds);
     free(s->relocated);
     free(s->cache);
+    free(s->cpu_flags);
     bv_job_close(&s->job);
     bv_store_close(&s->store);
     close_fd(&s->signals);

@@ -74,8 +74,9 @@ static void pass_signal(struct supervisor *s, int number)
     case SIGWINCH:
         bv_terminal_resize(s->master);
         return;
-    case SIGCONT: /* also wakes a tree that was left stopped */
-        bv_capsule_signal(&s->capsule, SIGCONT, 1, NULL);
+    case SIGCONT:
+        bv_capsule_signal(&s->capsule, SIGCONT, s->left_stopped, NULL);
+        s->left_stopped = 0;
         return;
     default:
         bv_capsule_signal(&s->capsule, number, 0, NULL);

@@ -55,6 +55,7 @@ struct supervisor {
     const struct bv_engine *engine;
     struct bv_engine_info engine_info;
     struct bv_host host;
+    char *cpu_flags;
     struct bv_attempt attempt;
     char *relocated; /* where the job's directory really is, NULL = where it says */
     char *cache;
@@ -82,6 +83,7 @@ struct supervisor {
     struct checkpoint checkpoint;
     int operating;                     /* an operation lives in the capsule */
     struct bv_deadline abort_deadline; /* when it is killed */
+    int left_stopped;                  /* by the last checkpoint */
     int engine_died;                   /* in the middle of a dump: the tree may be damaged */
 
     int ended; /* the loop is over */
