@@ -49,6 +49,7 @@ int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
     errno = 0;
     double value = strtod(text, &end);
     double unit = 1;
+    int no_number = end == text;
     switch (*end) {
     case 'd':
         unit *= 24;
@@ -62,7 +63,7 @@ int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
     case 's':
         end++;
     }
-    if (end == text || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
+    if (no_number || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no duration: write seconds, or a number with s, m, h or d", text);
     *ret = value * unit;
     return 0;
@@ -74,13 +75,13 @@ int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *e
     char *end;
     errno = 0;
     unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = (char *)text, 0ULL);
-    int shift = 0;
+    int shift = 0, no_number = end == text;
     const char *unit = *end ? strchr(units, *end) : NULL;
     if (unit) {
         shift = 10 * (int)(unit - units + 1);
         end++;
     }
-    if (end == text || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
+    if (no_number || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no size: write bytes, or a number with K, M, G or T", text);
     *ret = value << shift;
     return 0;
