@@ -74,8 +74,8 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     argv[n++] = "swrk";
     argv[n++] = number;
     argv[n] = NULL;
-    char *envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", runtime, NULL};
-    execve(how->path, (char *const *)argv, envp);
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", runtime, NULL};
+    execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
 
