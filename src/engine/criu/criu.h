@@ -23,7 +23,6 @@ struct criu {
 
 struct criu_spawn {
     const char *path;
-    const char *cache_dir;
     const char *const *options; /* NULL-terminated command line options */
     const struct bv_engine_pipe *pipes;
     size_t pipe_count;

@@ -62,9 +62,8 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     if (dup2(sock, sock_number) < 0 || raise_ambient() < 0)
         _exit(127);
 
-    char number[16], runtime[4200];
+    char number[16];
     snprintf(number, sizeof(number), "%d", sock_number);
-    snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", how->cache_dir ? how->cache_dir : "/nonexistent");
 
     const char *argv[OPTIONS_MAX + 4];
     int n = 0;
@@ -74,7 +73,9 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     argv[n++] = "swrk";
     argv[n++] = number;
     argv[n] = NULL;
-    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", runtime, NULL};
+    /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs,
+     * and leave rubbish else. */
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", NULL};
     execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
