@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -106,11 +107,14 @@ int cmd_absolute(const char *path, char **ret, struct bv_error *err)
         *ret = bv_strdup(resolved);
         return 0;
     }
-    if (path[0] == '/' && bv_is_clean_path(path)) {
-        *ret = bv_strdup(path);
-        return 0;
-    }
-    return bv_fail(err, BV_EUSAGE, errno, "cannot find %s", path);
+    char cwd[PATH_MAX] = "";
+    if (path[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+        return bv_fail(err, BV_ENODIR, errno, "cannot tell the working directory");
+    autofree char *whole = cwd[0] ? bv_asprintf("%s/%s", cwd, path) : bv_strdup(path);
+    if (!bv_is_clean_path(whole))
+        return bv_fail(err, BV_EUSAGE, errno, "cannot find %s", path);
+    *ret = steal_ptr(&whole);
+    return 0;
 }
 
 void cmd_list_add(char ***list, char *string)
