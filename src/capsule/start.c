@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/mem.h"
 
 /* How the child tells that it could not become the job. */
 struct failure {
@@ -58,6 +59,21 @@ static void reset_signals(const sigset_t *mask)
     sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+/* Is there anything of that name along $PATH? For execvpe(3) a directory that may not be searched is as good as a
+ * program that may not be run. */
+static int is_on_path(const char *name)
+{
+    const char *search = getenv("PATH");
+    autofree char *dirs = bv_strdup(search ? search : "/bin:/usr/bin");
+    char *save = NULL;
+    for (char *dir = strtok_r(dirs, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+        autofree char *path = bv_asprintf("%s/%s", dir, name);
+        if (access(path, F_OK) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int become_job(const struct bv_capsule_config *config, int slave, struct bv_error *err)
 {
     const struct bv_command *cmd = config->command;
@@ -74,6 +90,8 @@ static int become_job(const struct bv_capsule_config *config, int slave, struct 
     prctl(PR_SET_NAME, "bivouac-job");
     reset_signals(&cmd->mask);
     execvpe(cmd->argv[0], cmd->argv, cmd->envp);
+    if (errno == EACCES && !strchr(cmd->argv[0], '/'))
+        errno = is_on_path(cmd->argv[0]) ? EACCES : ENOENT;
     return bv_fail(err, errno == ENOENT ? BV_ENOCMD : BV_ENOEXEC, errno, "cannot run %s", cmd->argv[0]);
 }
 
