@@ -69,6 +69,13 @@ static void do_operate(struct init *in, struct bv_msg *m)
     }
 }
 
+/* With its helpers; but it may not have come to lead a session yet. */
+static void do_abort(struct init *in)
+{
+    if (kill(-in->operation, SIGKILL) < 0)
+        kill(in->operation, SIGKILL);
+}
+
 static void do_signal(struct init *in, const json_t *body)
 {
     int number = (int)json_integer_value(json_object_get(body, "number"));
@@ -94,7 +101,7 @@ static void serve(struct init *in)
     else if (strcmp(what, "signal") == 0)
         do_signal(in, m.body);
     else if (strcmp(what, "abort") == 0 && in->operation)
-        kill(-in->operation, SIGKILL);
+        do_abort(in);
 }
 
 /* Until the root is known only the operation is reaped: a restored root may have ended before we are told that it is
