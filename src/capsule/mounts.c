@@ -8,12 +8,22 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
 
 #define SIBLINGS_MAX 512
+
+#ifndef OPEN_TREE_CLONE /* glibc < 2.36 */
+#define OPEN_TREE_CLONE         1
+#define OPEN_TREE_CLOEXEC       O_CLOEXEC
+#define MOVE_MOUNT_F_EMPTY_PATH 4
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
 
 static int mount_one(const char *source, const char *target, const char *type, unsigned long flags, const char *data,
                      struct bv_error *err)
@@ -72,9 +82,9 @@ static int overlay(const char *path, struct bv_error *err)
 
 /* Make sure that something of the right type is at `path`, to mount on. Nothing is created on the host: where a
  * directory is missing, its parent is overlaid in our private mounts only. */
-static int make_mount_point(const char *path, int is_dir, struct bv_error *err)
+static int make_mount_point(const struct bv_capsule_config *config, const char *path, int is_dir, struct bv_error *err)
 {
-    struct stat st;
+    struct stat st, tmp;
     if (stat(path, &st) == 0) {
         if (!S_ISDIR(st.st_mode) == !is_dir)
             return 0;
@@ -90,7 +100,9 @@ static int make_mount_point(const char *path, int is_dir, struct bv_error *err)
             return bv_fail(err, BV_ENODIR, 0, "%s cannot be made visible: no directory on its way exists", path);
         *slash = '\0';
     } while (stat(parent, &st) < 0);
-    if (overlay(parent, err) < 0)
+    /* A private /tmp is the job's own and needs no overlay. */
+    int own = config->private_tmp && stat("/tmp", &tmp) == 0 && tmp.st_dev == st.st_dev;
+    if (!own && overlay(parent, err) < 0)
         return -1;
 
     char partial[PATH_MAX];
@@ -103,21 +115,25 @@ static int make_mount_point(const char *path, int is_dir, struct bv_error *err)
     if ((is_dir ? mkdir(path, 0755) : mknod(path, S_IFREG | 0600, 0)) < 0)
         return bv_fail(err, BV_EHOST, errno, "cannot create %s", path);
     /* What the job would write beside the bound directory would be lost: let it get an error instead. */
-    if (mount(NULL, parent, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+    if (!own && mount(NULL, parent, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
         return bv_fail(err, BV_EHOST, errno, "cannot make %s read-only", parent);
     return 0;
 }
 
-static int bind_one(int source, const struct bv_bind *b, struct bv_error *err)
+/* A mount of its own of what is at `path` now, not attached anywhere yet. -1 with errno. */
+static int open_source(const char *path)
+{
+    return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+}
+
+static int bind_one(const struct bv_capsule_config *config, int source, const struct bv_bind *b, struct bv_error *err)
 {
     struct stat st;
-    char from[64];
     if (fstat(source, &st) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", b->host);
-    if (make_mount_point(b->job, S_ISDIR(st.st_mode), err) < 0)
+    if (make_mount_point(config, b->job, S_ISDIR(st.st_mode), err) < 0)
         return -1;
-    snprintf(from, sizeof(from), "/proc/self/fd/%d", source);
-    if (mount(from, b->job, NULL, MS_BIND | MS_REC, NULL) < 0)
+    if (syscall(SYS_move_mount, source, "", AT_FDCWD, b->job, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return bv_fail(err, BV_EHOST, errno, "cannot bind %s on %s", b->host, b->job);
     return 0;
 }
@@ -147,7 +163,7 @@ int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *e
 
     /* Before anything is covered. */
     for (size_t i = 0; i < config->bind_count; i++) {
-        sources[i] = open(config->binds[i].host, O_PATH | O_CLOEXEC);
+        sources[i] = open_source(config->binds[i].host);
         if (sources[i] < 0)
             return bv_fail(err, BV_ENODIR, errno, "cannot open %s", config->binds[i].host);
     }
@@ -157,7 +173,7 @@ int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *e
     int rc = 0;
     for (size_t i = 0; i < config->bind_count; i++) {
         if (rc == 0)
-            rc = bind_one(sources[i], &config->binds[i], err);
+            rc = bind_one(config, sources[i], &config->binds[i], err);
         close(sources[i]);
     }
     return rc;
