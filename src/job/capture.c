@@ -63,11 +63,12 @@ static int is_below(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-int capture_covers(const struct bv_spec *spec, const char *path)
+int capture_covers(const struct bv_spec *spec, const char *path, dev_t dev)
 {
+    struct stat st;
     const char *const *volatiles = capture_volatile(spec);
     for (size_t i = 0; volatiles[i]; i++)
-        if (is_below(path, volatiles[i]))
+        if (is_below(path, volatiles[i]) && stat(volatiles[i], &st) == 0 && st.st_dev == dev)
             return 1;
     return 0;
 }

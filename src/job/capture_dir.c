@@ -19,6 +19,7 @@ struct walk {
     struct bv_capture *c;
     json_t *entries;
     int everything;
+    dev_t dev;         /* of the directory itself */
     struct stat store; /* never captured into itself */
 };
 
@@ -80,6 +81,8 @@ static int walk_entry(struct walk *w, int dir, const char *name, const char *pre
     struct stat st;
     autofree char *rel = *prefix ? bv_asprintf("%s/%s", prefix, name) : bv_strdup(name);
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || excluded(w, rel, name))
+        return 0;
+    if (w->everything && st.st_dev != w->dev) /* bound there from the host, so it does not end with the capsule */
         return 0;
     if (json_array_size(w->entries) >= CAPTURE_ENTRIES)
         return bv_fail(err, BV_EUSAGE, 0, "more than %d files to capture", CAPTURE_ENTRIES);

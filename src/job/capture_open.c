@@ -93,7 +93,7 @@ static char *link_remap_of(const char *path, const struct stat *wanted)
 
 static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
 {
-    if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target))
+    if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target, d->st.st_dev))
         return;
     autofree char *remap = NULL;
     if (d->deleted) {
@@ -120,11 +120,12 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
 /* A shared writable mapping lives on when its descriptor is closed. */
 static void add_map(struct bv_capture *c, struct open_files *all, const struct bv_map *m)
 {
-    if (!m->shared || !m->writable || !m->path || m->path[0] != '/' || m->deleted || capture_covers(c->spec, m->path))
+    if (!m->shared || !m->writable || !m->path || m->path[0] != '/' || m->deleted)
         return;
     struct stat st;
     autoclose int fd = open(m->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->ino)
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->ino ||
+        capture_covers(c->spec, m->path, st.st_dev))
         return;
     struct open_file *f = find_or_add(all, m->path, &st);
     f->mapped = 1;

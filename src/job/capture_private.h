@@ -48,8 +48,8 @@ void capture_warn(struct bv_capture *c, const char *fmt, ...) __attribute__((for
 /* The file is larger than the capture limit. */
 void capture_warn_large(struct bv_capture *c, const char *path, uint64_t size);
 
-/* Is `path` below one of the directories that are captured whole? */
-int capture_covers(const struct bv_spec *spec, const char *path);
+/* Is the file `path` of device `dev` in one of the directories that are captured whole? */
+int capture_covers(const struct bv_spec *spec, const char *path, dev_t dev);
 
 /* Directories that live only as long as the capsule: a NULL-terminated list, static. */
 const char *const *capture_volatile(const struct bv_spec *spec);
