@@ -208,6 +208,13 @@ static int read_process(int procfd, pid_t pid, struct pf_process *p, struct bv_e
     return bv_fds_scan(procfd, pid, &p->fds, err) < 0 || bv_maps_scan(procfd, pid, &p->maps, err) < 0 ? -1 : 0;
 }
 
+/* Without memory of its own: on its way to its end, where nobody may look into it any more. */
+static int is_ending(int procfd, pid_t pid)
+{
+    autofree char *status = read_of(procfd, pid, "status", STATUS_MAX);
+    return !status || !strstr(status, "\nVmSize:");
+}
+
 static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
 {
     __attribute__((cleanup(free_process))) struct pf_process p = {.tree = tree};
@@ -226,7 +233,7 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
         apply_all(tree, &p);
         return 0;
     }
-    if (pid != tree->p->root && why.code == BV_ENOTRUNNING)
+    if (pid != tree->p->root && (why.code == BV_ENOTRUNNING || is_ending(tree->p->procfd, pid)))
         return 0;
     /* A root of another user is a mistake of the caller. */
     if (why.code == BV_EDENIED && (pid != tree->p->root || tree->uid == geteuid())) {
