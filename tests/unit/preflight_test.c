@@ -784,6 +784,7 @@ static void report(int fd, int value)
 static int make_capsule(void *arg)
 {
     int ready[2];
+    close(STDIN_FILENO); /* opened outside of the capsule */
     if (unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC) < 0)
         return errno;
     prctl(PR_SET_DUMPABLE, 1); /* the new user namespace took it away */
