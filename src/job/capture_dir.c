@@ -138,9 +138,11 @@ int capture_directory(struct bv_capture *c, const char *path, int everything, st
         return bv_fail(err, BV_EINTERNAL, errno, "cannot stat the store");
 
     /* One that is not there yet is captured as empty: the job may be about to create it. */
+    struct stat st = {0};
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno != ENOENT)
+    if ((fd < 0 && errno != ENOENT) || (fd >= 0 && fstat(fd, &st) < 0))
         return bv_fail(err, BV_ENODIR, errno, "cannot capture %s", path);
+    w.dev = st.st_dev;
     if (fd >= 0 && walk_dir(&w, fd, "", 0, err) < 0)
         return bv_wrap(err, "%s", path);
 
