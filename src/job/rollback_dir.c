@@ -21,34 +21,45 @@ static int is_clean_relative(const char *path)
     return path[0] && bv_is_clean_path(absolute);
 }
 
-static int set_mode(int dir, const struct rollback_entry *e, struct bv_error *err)
+/* The directory that entry `path` is in, without a link on the way; *ret_name is the rest of the path. */
+static int open_parent(int dir, const char *path, const char **ret_name)
 {
-    autoclose int fd = rollback_open(dir, e->path, O_RDONLY | O_DIRECTORY, 0);
+    const char *slash = strrchr(path, '/');
+    autofree char *parent = slash ? bv_strndup(path, (size_t)(slash - path)) : bv_strdup(".");
+    *ret_name = slash ? slash + 1 : path;
+    return rollback_open(dir, parent, O_PATH | O_DIRECTORY, 0);
+}
+
+static int put_dir(int parent, const char *name, const struct rollback_entry *e, struct bv_error *err)
+{
+    if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+        return bv_fail(err, BV_ECHANGED, errno, "cannot create the directory %s", e->path);
+    autoclose int fd = rollback_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0 || (fchmod(fd, e->mode) < 0 && errno != EPERM))
         return bv_fail(err, BV_ECHANGED, errno, "cannot open the directory %s", e->path);
     return 0;
 }
 
-static int put_dir(int dir, const struct rollback_entry *e, struct bv_error *err)
-{
-    if (mkdirat(dir, e->path, 0700) < 0 && errno != EEXIST)
-        return bv_fail(err, BV_ECHANGED, errno, "cannot create the directory %s", e->path);
-    return set_mode(dir, e, err);
-}
-
-static int put_link(int dir, const json_t *j, const struct rollback_entry *e, struct bv_error *err)
+static int put_link(int parent, const char *name, const json_t *j, const struct rollback_entry *e, struct bv_error *err)
 {
     char now[4096] = "";
     autofree char *target = NULL;
     if (bv_json_get_bytes(j, "target", &target, err) < 0)
         return -1;
-    ssize_t n = readlinkat(dir, e->path, now, sizeof(now) - 1);
+    ssize_t n = readlinkat(parent, name, now, sizeof(now) - 1);
     if (n >= 0 && strcmp(now, target) == 0)
         return 0;
     if (n >= 0)
-        unlinkat(dir, e->path, 0);
-    if (symlinkat(target, dir, e->path) < 0)
+        unlinkat(parent, name, 0);
+    if (symlinkat(target, parent, name) < 0)
         return bv_fail(err, BV_ECHANGED, errno, "cannot put the link %s back", e->path);
+    return 0;
+}
+
+static int put_fifo(int parent, const char *name, const struct rollback_entry *e, struct bv_error *err)
+{
+    if (mkfifoat(parent, name, e->mode) < 0 && errno != EEXIST)
+        return bv_fail(err, BV_ECHANGED, errno, "cannot create the fifo %s", e->path);
     return 0;
 }
 
@@ -82,6 +93,24 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
     return rollback_fill(r, e, fd, err);
 }
 
+static int put_by_type(struct rollback *r, int dir, const char *type, const json_t *j, const struct rollback_entry *e,
+                       struct bv_error *err)
+{
+    const char *name;
+    if (strcmp(type, "file") == 0)
+        return put_file(r, dir, e, err);
+    autoclose int parent = open_parent(dir, e->path, &name);
+    if (parent < 0)
+        return bv_fail(err, BV_ECHANGED, errno, "cannot open the directory of %s", e->path);
+    if (strcmp(type, "dir") == 0)
+        return put_dir(parent, name, e, err);
+    if (strcmp(type, "link") == 0)
+        return put_link(parent, name, j, e, err);
+    if (strcmp(type, "fifo") == 0)
+        return put_fifo(parent, name, e, err);
+    return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
+}
+
 static int put_entry(struct rollback *r, int dir, const json_t *j, json_t *seen, struct bv_error *err)
 {
     struct rollback_entry e = {0};
@@ -90,18 +119,10 @@ static int put_entry(struct rollback *r, int dir, const json_t *j, json_t *seen,
         return -1;
     int rc =
         is_clean_relative(e.path) ? 0 : bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
-    if (rc == 0)
+    if (rc == 0) {
         bv_json_set(seen, json_string_value(json_object_get(j, "path")), json_true());
-    if (rc == 0 && strcmp(type, "dir") == 0)
-        rc = put_dir(dir, &e, err);
-    else if (rc == 0 && strcmp(type, "link") == 0)
-        rc = put_link(dir, j, &e, err);
-    else if (rc == 0 && strcmp(type, "fifo") == 0)
-        rc = mkfifoat(dir, e.path, e.mode) < 0 && errno != EEXIST
-                 ? bv_fail(err, BV_ECHANGED, errno, "cannot create the fifo %s", e.path)
-                 : 0;
-    else if (rc == 0)
-        rc = put_file(r, dir, &e, err);
+        rc = put_by_type(r, dir, type, j, &e, err);
+    }
     free(e.path);
     return rc;
 }
