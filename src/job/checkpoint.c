@@ -225,6 +225,8 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     bv_json_set(content, "findings", json_incref(c->findings));
     bv_json_set(content, "reason", json_string(c->reason));
     bv_json_set(content, "leave", json_string(leave_names[c->leave]));
+    if (s->left_stopped)
+        bv_json_set(content, "stopped", json_true());
     if (s->relocated)
         bv_json_set(content, "relocated", bv_json_bytes(s->relocated));
     return 0;
@@ -333,7 +335,8 @@ static void committed(struct supervisor *s, const json_t *written)
     /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
     if (leave == BV_LEAVE_DEAD)
         bv_capsule_destroy(&s->capsule);
-    s->left_stopped = leave == BV_LEAVE_STOPPED;
+    if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
+        s->left_stopped = 1;
     clear(s);
     retain(s);
     control_answer(s, result, NULL);

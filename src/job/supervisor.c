@@ -230,6 +230,13 @@ static void note_start(struct supervisor *s, const struct restart *r)
         bv_note("job %s has no checkpoint: it starts from the beginning", s->job.id);
 }
 
+/* A tree that an earlier "checkpoint --stop" had stopped is restored as stopped. Who restarts it wants it to run. */
+static void go_on(struct supervisor *s, const struct restart *r)
+{
+    if (json_is_true(json_object_get(r->content, "stopped")))
+        bv_capsule_signal(&s->capsule, SIGCONT, 1, NULL);
+}
+
 /* From the claim to the running job. */
 static int begin(struct supervisor *s, struct bv_error *err)
 {
@@ -250,6 +257,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
     if (rc == 0) {
         supervisor_stdio_connect(s);
         note_start(s, &r);
+        go_on(s, &r);
     }
     restart_free(s, &r);
     if (rc == 0)
