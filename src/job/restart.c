@@ -89,9 +89,12 @@ static int try_generation(struct supervisor *s, const struct bv_job *from, unsig
     if (bv_gen_open(from, number, &g, err) < 0)
         return -1;
     const json_t *content = bv_gen_content(g);
-    if (bv_json_u64(content, "root", INT32_MAX, &root, err) < 0 || check_host(content, err) < 0 ||
-        unpack(s, g, &ret->staging, err) < 0)
+    if (bv_json_u64(content, "root", INT32_MAX, &root, err) < 0 || check_host(content, err) < 0)
         return -1;
+    if (unpack(s, g, &ret->staging, err) < 0) {
+        bv_staging_remove(&s->job, s->attempt.number, NULL); /* the job may start from its beginning, and run for days */
+        return -1;
+    }
     s->root = (pid_t)root;
     ret->generation = number;
     ret->content = json_deep_copy(content);
