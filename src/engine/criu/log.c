@@ -97,9 +97,11 @@ int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, cons
     char text[1024] = "";
     if (log)
         collect(log, text, sizeof(text));
+    const char *said = resp && resp->cr_errmsg && resp->cr_errmsg[0] ? resp->cr_errmsg : NULL;
+    if (!said && err && err->code)
+        said = err->text;
     if (!text[0])
-        snprintf(text, sizeof(text), "%s",
-                 resp && resp->cr_errmsg && resp->cr_errmsg[0] ? resp->cr_errmsg : "no reason in its log");
+        snprintf(text, sizeof(text), "%.1000s", said ? said : "no reason in its log");
     return bv_fail(err, code, 0, "criu could not %s the job: %s", what, text);
 }
 

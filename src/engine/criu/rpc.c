@@ -39,6 +39,8 @@ static int receive(struct criu *c, CriuResp **ret, int *ret_fd, struct bv_error 
     do
         n = recvmsg(c->sock, &mh, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == ECONNRESET)
+        n = 0; /* it died with our request unread */
     if (n < 0)
         return bv_fail(err, BV_EENGINE, errno, "no answer from criu");
     autoclose int fd = take_fd(&mh);
