@@ -115,8 +115,10 @@ static int choose_newest(struct supervisor *s, const struct bv_job *from, const 
     struct bv_error newest = {0};
     for (size_t i = n; i-- > 0;) {
         struct bv_error e = {0};
-        if (try_generation(s, from, list[i], ret, &e) == 0)
+        if (try_generation(s, from, list[i], ret, &e) == 0) {
+            ret->newer = newest;
             return 0;
+        }
         if (e.code != BV_ECORRUPT)
             return bv_fail(err, e.code, 0, "generation %u of job %s: %s", list[i], from->id, e.text);
         if (!newest.code)

@@ -224,7 +224,11 @@ static void note_start(struct supervisor *s, const struct restart *r)
     if (r->generation)
         bv_json_set(fields, "generation", json_integer(r->generation));
     bv_event_append(&s->job, r->generation ? "restarted" : "started", s->attempt.number, fields, NULL);
-    if (r->generation)
+    /* What was said before is gone where our standard error is a file of the job's, which has been cut back. */
+    if (r->newer.code)
+        bv_warn("job %s goes on from checkpoint %u: newer ones do not verify (%s)", s->job.id, r->generation,
+                r->newer.text);
+    else if (r->generation)
         bv_note("job %s goes on from checkpoint %u", s->job.id, r->generation);
     else if (s->attempt.number > 0)
         bv_note("job %s has no checkpoint: it starts from the beginning", s->job.id);

@@ -126,6 +126,7 @@ struct restart {
     unsigned generation; /* 0 = there is none: start the command */
     int staging;
     json_t *content;
+    struct bv_error newer; /* code != 0: there are newer ones, and this is why the newest is not used */
 };
 int restart_choose(struct supervisor *s, struct restart *ret, struct bv_error *err);
 int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *err);
