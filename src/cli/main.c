@@ -48,18 +48,8 @@ static int open_standard_files(void)
     return fd < 0 ? -1 : close(fd);
 }
 
-/* A standard descriptor that the caller has closed would be the next file that we open: a job would then read from one
- * of ours, and an error message would go into a checkpoint. */
-static void fill_standard_descriptors(void)
-{
-    for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) /* the lowest that is free */
-            _exit(BV_EINTERNAL);
-}
-
 int main(int argc, char **argv)
 {
-    fill_standard_descriptors();
     if (open_standard_files() < 0)
         return BV_EINTERNAL;
     if (argc < 2) {
