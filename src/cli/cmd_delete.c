@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "cli/cmd.h"
 #include "cli/summary.h"
+#include "job/runtime.h"
 
 static const char usage[] =
     "usage: bivouac delete [OPTION]... JOB[@GENERATION]\n\n"
@@ -82,6 +83,17 @@ static int check(const struct request *r, const struct bv_job *job, unsigned gen
                    job->id, generation);
 }
 
+/* The control socket of a supervisor that was killed: with the job goes the last record of where it is. */
+static void forget_socket(const struct bv_job *job)
+{
+    struct bv_attempt_info last;
+    if (bv_attempt_last(job, &last, NULL) <= 0)
+        return;
+    if (!last.alive)
+        bv_runtime_forget(last.socket_path);
+    bv_attempt_info_free(&last);
+}
+
 static int remove_named(const struct request *r, struct bv_error *err)
 {
     autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
@@ -92,6 +104,7 @@ static int remove_named(const struct request *r, struct bv_error *err)
         return -1;
     if (generation)
         return bv_generation_delete(&job, generation, err);
+    forget_socket(&job);
     return bv_job_delete(&store, job.id, err);
 }
 
