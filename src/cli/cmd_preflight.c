@@ -57,18 +57,19 @@ static int parse_network(const char *text, int *ret, struct bv_error *err)
     return 0;
 }
 
-/* What is left behind the options: a job, or a command behind "--". */
+static int is_behind_dashes(char **argv)
+{
+    return optind > 1 && strcmp(argv[optind - 1], "--") == 0;
+}
+
+/* What is left behind the options and the job: a command behind "--". */
 static int parse_subject(int argc, char **argv, struct options *o, struct bv_error *err)
 {
-    int is_command = strcmp(argv[optind - 1], "--") == 0 && optind > 1;
+    int is_command = is_behind_dashes(argv);
     if (is_command && optind == argc)
         return bv_fail(err, BV_EUSAGE, 0, "no command behind '--'");
     if (is_command)
         o->command = argv + optind;
-    else if (optind < argc)
-        o->job = argv[optind];
-    if (!is_command && argc - optind > 1)
-        return bv_fail(err, BV_EUSAGE, 0, "more than one job: write a command as '-- COMMAND...'");
     if ((o->pid != 0) + (o->job != NULL) + (o->command != NULL) != 1)
         return bv_fail(err, BV_EUSAGE, 0, "name one of a job, --pid PID, or '-- COMMAND...'");
     return 0;
@@ -113,9 +114,17 @@ static int parse(int argc, char **argv, struct options *o, struct bv_error *err)
 {
     *o = (struct options){.after = DEFAULT_AFTER};
     optind = 1;
-    for (int c; (c = getopt_long(argc, argv, "+hp:s:", options, NULL)) != -1;)
-        if (parse_option(c, o, err) < 0)
+    for (;;) {
+        int c = getopt_long(argc, argv, "+hp:s:", options, NULL);
+        if (c == -1 && (optind == argc || is_behind_dashes(argv)))
+            break;
+        if (c == -1 && o->job)
+            return bv_fail(err, BV_EUSAGE, 0, "more than one job: write a command as '-- COMMAND...'");
+        if (c == -1)
+            o->job = argv[optind++]; /* options may follow it, as with the other commands */
+        else if (parse_option(c, o, err) < 0)
             return -1;
+    }
     return o->print_help ? 0 : parse_subject(argc, argv, o, err);
 }
 
