@@ -5,7 +5,9 @@
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
-# over_restart ID CMD…: runs CMD as a job until it says "ready", checkpoints, ends and restarts it, and lets it go.
+# over_restart ID CMD…: runs CMD as a job until it says "ready", checkpoints, ends and restarts it, and lets it go when
+# "settled" is true.
+settled=true
 over_restart()
 {
     local id=$1
@@ -17,6 +19,7 @@ over_restart()
     job_wait
     is "$job_status" 85 "$id: it ended by the checkpoint"
     start_job "$id" -- "$@"
+    require wait_for "$settled"
     finish_job "$id"
 }
 
@@ -120,6 +123,12 @@ while state() == "T": time.sleep(0.01)
 os.kill(pid, signal.SIGKILL)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 END
+# The engine stops it again when everything runs.
+has_stopped_child()
+{
+    ps -e -o stat=,args= | grep -q '^T.*stopped\.py'
+}
+settled=has_stopped_child
 over_restart stopped python3 -u "$work/stopped.py"
 is "$job_status $(tail -n 2 stopped.out | tr '\n' ' ')" "0 T -9 " "stopped: a child that was stopped still is"
 
