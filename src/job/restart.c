@@ -92,7 +92,8 @@ static int try_generation(struct supervisor *s, const struct bv_job *from, unsig
     if (bv_json_u64(content, "root", INT32_MAX, &root, err) < 0 || check_host(content, err) < 0)
         return -1;
     if (unpack(s, g, &ret->staging, err) < 0) {
-        bv_staging_remove(&s->job, s->attempt.number, NULL); /* the job may start from its beginning, and run for days */
+        /* The job may start from its beginning, and run for days. */
+        bv_staging_remove(&s->job, s->attempt.number, NULL);
         return -1;
     }
     s->root = (pid_t)root;
