@@ -95,6 +95,8 @@ int bv_msg_recv(int sock, struct bv_msg *ret, struct bv_deadline deadline, struc
         n = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
         if (n < 0 && try_again(errno))
             continue;
+        if (n < 0 && errno == ECONNRESET)
+            return 0; /* the other side ended and left unread what we had sent */
         if (n < 0)
             return bv_fail(err, BV_EINTERNAL, errno, "cannot receive a message");
         size_t room = (size_t)n > BV_MSG_MAX ? 0 : (size_t)n;

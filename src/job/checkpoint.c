@@ -64,7 +64,11 @@ static uint64_t tree_memory(struct supervisor *s)
 static void explain_space(struct supervisor *s, struct bv_error *e)
 {
     struct statvfs fs;
-    if (e->code != BV_ENOSPACE || strstr(e->text, "free") || fstatvfs(s->job.dirfd, &fs) < 0)
+    if (fstatvfs(s->job.dirfd, &fs) < 0)
+        return;
+    /* On a full file system not even the engine's log can be written. */
+    int full = e->code == BV_EENGINE && (fs.f_bavail == 0 || (fs.f_files && fs.f_favail == 0));
+    if (!full && (e->code != BV_ENOSPACE || strstr(e->text, "free")))
         return;
     bv_fail(e, BV_ENOSPACE, ENOSPC,
             "the checkpoint needs about %llu MiB in %s and %llu MiB are free; the job goes on, and the previous "

@@ -40,6 +40,24 @@ void control_close(struct supervisor *s)
     close_fd(&s->listener);
 }
 
+static void drop(struct client *c)
+{
+    close_fd(&c->fd);
+    c->waiting = 0;
+}
+
+/* A free place, or that of one who asks nothing: NULL if everybody waits for an answer. */
+static struct client *find_place(struct supervisor *s)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (s->client[i].fd < 0)
+            return &s->client[i];
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (!s->client[i].waiting)
+            return &s->client[i];
+    return NULL;
+}
+
 void control_accept(struct supervisor *s)
 {
     autoclose int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -47,17 +65,11 @@ void control_accept(struct supervisor *s)
     socklen_t size = sizeof(peer);
     if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || (peer.uid != geteuid() && peer.uid != 0))
         return;
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        if (s->client[i].fd < 0) {
-            s->client[i] = (struct client){.fd = steal_fd(&fd)};
-            return;
-        }
-}
-
-static void drop(struct client *c)
-{
-    close_fd(&c->fd);
-    c->waiting = 0;
+    struct client *c = find_place(s);
+    if (!c)
+        return;
+    drop(c);
+    c->fd = steal_fd(&fd);
 }
 
 /* Takes the reference of `answer`. */

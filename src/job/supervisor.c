@@ -263,6 +263,8 @@ static int begin(struct supervisor *s, struct bv_error *err)
         note_start(s, &r);
         go_on(s, &r);
     }
+    if (rc < 0 && err->code == BV_ECORRUPT && r.generation)
+        bv_wrap(err, "generation %u of job %s", r.generation, s->job.id);
     restart_free(s, &r);
     if (rc == 0)
         bv_fault_point("restart-restored");
