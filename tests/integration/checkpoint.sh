@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # bivouac checkpoint: every option, every refusal, several at once and in a row.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016,SC2317 # the job's shell expands; functions are called by name
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
@@ -24,7 +24,7 @@ like "$(bv checkpoint one -t 2m)" '^one@3:' "in minutes"
 like "$(bv checkpoint one --timeout 1.5h)" '^one@4:' "in hours"
 like "$(bv checkpoint one --store "$BIVOUAC_STORE" --timeout 0)" '^one@5:' "or none; and a store"
 is "$(generations_of one)" "4 5" "the two newest are kept"
-is "$(find "$BIVOUAC_STORE/jobs/one" -maxdepth 1 -name '0*' | sort | xargs -n1 basename | tr '\n' ' ')" "000004 000005 " \
+is "$(find "$BIVOUAC_STORE/jobs/one" -maxdepth 1 -name '0*' -printf '%f\n' | sort | tr '\n' ' ')" "000004 000005 " \
     "and nothing else is in the store"
 ok "both verify" bv verify one
 

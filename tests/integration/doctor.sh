@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # bivouac doctor: able hosts, and each thing that makes one unable.
+# shellcheck disable=SC2016 # jq has variables, too
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 

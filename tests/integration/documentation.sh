@@ -52,7 +52,7 @@ codes_of_source()
 
 codes_of_page()
 {
-    sed -nE 's/^\.It (Sy |Cm |Li )?([0-9]+( , [0-9]+)*)( .*)?$/\2/p' "$1" | tr ', ' '\n\n' | grep . | sort -n
+    sed -nE 's/^\.It (Sy |Cm |Li )?([0-9]+( , [0-9]+)*)( .*)?$/\2/p' "$1" | grep -oE '[0-9]+' | sort -n
 }
 
 ok "the source has exit codes" test "$(codes_of_source | wc -l)" -ge 20

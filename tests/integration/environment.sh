@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A job sees what a bare run sees: who it is, where, its limits, masks and descriptors; and the same after a restart.
-# shellcheck disable=SC2016 # the job's shell expands
+# shellcheck disable=SC2016,SC2317 # the job's shell expands; functions are called by name
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # bivouac list, show, verify and delete: texts, JSON, and what is refused.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016 # the job's shell expands
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
@@ -28,11 +28,11 @@ ok "a job is checkpointed" bv checkpoint live
 ok "once more" bv checkpoint live
 
 # list.
-bv list >list
-like "$(sed -n 1p list)" '^JOB +STATE +ATTEMPTS +NEWEST +AGE +STORED +COMMAND$' "list has a heading"
+bv list >table
+like "$(sed -n 1p table)" '^JOB +STATE +ATTEMPTS +NEWEST +AGE +STORED +COMMAND$' "list has a heading"
 state_in_list()
 {
-    awk -v job="$1" '$1 == job' list
+    awk -v job="$1" '$1 == job' table
 }
 like "$(state_in_list ended)" '^ended +ended \(exit 3\) +1 +- +- +- +sh -c' "list: a job that has ended"
 like "$(state_in_list killed)" 'ended \(signal 9\) +1 ' "list: one that a signal has ended"
@@ -40,7 +40,7 @@ like "$(state_in_list failed)" 'failed \(127\) +1 .*/no/such/program$' "list: on
 like "$(state_in_list saved)" 'checkpointed +1 +1 +[0-9]+ s +[0-9.]+ [KMG]iB +sh' "list: one that can be continued"
 like "$(state_in_list cut)" 'interrupted +1 +- ' "list: one whose supervisor has died"
 like "$(state_in_list live)" 'running +1 +2 +[0-9]+ s' "list: one that runs"
-is "$(wc -l <list)" 7 "list: one line each"
+is "$(wc -l <table)" 7 "list: one line each"
 bv list --json >json
 is "$(keys_of . <json)" "jobs store" "list --json: keys"
 is "$(jq -r .store json)" "$BIVOUAC_STORE" "list --json: the store"
@@ -139,7 +139,7 @@ is "$(bv delete ended)" "ended: deleted" "delete of a job that has ended"
 is "$(status_of bv show ended)" 101 "it is gone"
 is "$(bv delete cut --json | jq -c .)" '{"deleted":"cut"}' "delete --json"
 is "$(status_of bv delete none)" 101 "delete of a job that is not there: 101"
-is "$(find "$BIVOUAC_STORE/jobs" -mindepth 1 -maxdepth 1 | xargs -n1 basename | sort | tr '\n' ' ')" \
+is "$(find "$BIVOUAC_STORE/jobs" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')" \
     "failed killed live saved " "nothing remains of what was deleted"
 run_job ended -- sh -c 'exit 4' || is "$?" 4 "the id of a deleted job can be used anew"
 finish_job live

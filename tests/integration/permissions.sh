@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # testbed: root
 # Whose a store, a job and a socket are: nobody else reads them, nobody else's are trusted.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016 # the job's shell expands
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
