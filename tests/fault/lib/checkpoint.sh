@@ -44,11 +44,13 @@ checkpoint_with_fault()
     shift
     bivouac checkpoint "$job_id" "$@" >>"$checkpoint_log" 2>&1 &
     client=$!
-    # The shell would tell of what is killed.
-    { fault_kill "$victim" || :; } 2>/dev/null
     asked_status=0
-    wait_for is_gone "$client" || problem "the request hangs"
-    wait "$client" || asked_status=$?
+    # The shell would tell of what is killed.
+    {
+        fault_kill "$victim" || :
+        wait_for is_gone "$client" || problem "the request hangs"
+        wait "$client" || asked_status=$?
+    } 2>/dev/null
     must "the request ended with status $asked_status" one_of "$asked_status" 0 103 106 116 119
 }
 

@@ -13,6 +13,7 @@ work=$(scratch)
 export BIVOUAC_STORE=$work/store BIVOUAC_RUNTIME_DIR=/run/user/$UID/bivouac
 steps_total=50
 steps_status=7
+steps_memory=0
 steps_command=("$apps/steps")
 
 # What an uninterrupted run leaves behind.
@@ -22,15 +23,15 @@ steps_reference()
 
     mkdir "$work/ref" "$work/ref.gates"
     touch "$work/ref.gates"/{0,10,20,30,40}
-    (cd "$work/ref" && exec "${steps_command[@]}" "$work/ref.gates" "$steps_total" "$steps_status") \
+    (cd "$work/ref" && exec "${steps_command[@]}" "$work/ref.gates" "$steps_total" "$steps_status" "$steps_memory") \
         </dev/null >"$work/ref.out" || status=$?
     require test "$status" = "$steps_status"
 }
 
 # --- the job --------------------------------------------------------------------------------
 
-# steps_new ID: a fresh job; its directory is $dir.
-steps_new()
+# Where everything of job ID lies.
+steps_names()
 {
     job_id=$1
     dir=$work/$1
@@ -38,6 +39,12 @@ steps_new()
     faults=$dir.faults
     checkpoint_log=$dir.checkpoint
     problems=()
+}
+
+# steps_new ID: a fresh job; its directory is $dir.
+steps_new()
+{
+    steps_names "$1"
     mkdir "$dir" "$gates" "$faults"
     : >"$dir.err"
 }
@@ -46,7 +53,7 @@ steps_new()
 steps_start()
 {
     if ((case_number % 2)); then
-        job_start "$dir" "$job_id" "$@" -- "${steps_command[@]}" "$gates" "$steps_total" "$steps_status"
+        job_start "$dir" "$job_id" "$@" -- "${steps_command[@]}" "$gates" "$steps_total" "$steps_status" "$steps_memory"
         reader_pid=
         return
     fi
@@ -55,7 +62,7 @@ steps_start()
     cat <"$dir.fifo" >>"$dir.out" &
     reader_pid=$!
     (cd "$dir" && exec env --default-signal bivouac run --job "$job_id" "$@" \
-        -- "${steps_command[@]}" "$gates" "$steps_total" "$steps_status") \
+        -- "${steps_command[@]}" "$gates" "$steps_total" "$steps_status" "$steps_memory") \
         </dev/null >"$dir.fifo" 2>>"$dir.err" &
     job_pid=$!
 }
@@ -104,6 +111,31 @@ steps_crash()
     wait_for no_strangers || problem "processes outlive their supervisor: $(strangers | tr '\n' ';')"
 }
 
+# steps_two_generations ID [ARGUMENT…]: a job with two checkpoints, after ten and twenty steps, which has gone
+# on to thirty and died.
+steps_two_generations()
+{
+    steps_new "$1"
+    steps_start "${@:2}"
+    require steps_reach 10
+    require job_checkpoint
+    require steps_reach 20
+    require job_checkpoint
+    require steps_reach 30
+    steps_crash
+}
+
+# steps_attempt [ARGUMENT…]: one attempt in the foreground, for one that cannot succeed; sets
+# job_status, and "said" to what it says on standard error.
+steps_attempt()
+{
+    steps_start "$@"
+    steps_end
+    # shellcheck disable=SC2034
+    said=$(cat "$dir.err")
+    mv "$dir.err" "$dir.err.before"
+}
+
 # The number of the newest committed generation, 0 without one.
 newest_generation()
 {
@@ -134,6 +166,14 @@ must()
 one_of()
 {
     [[ " ${*:2} " == *" $1 "* ]]
+}
+
+# steps_identical NAME: the job that is ended is as if nothing had happened; one test.
+steps_identical()
+{
+    problems=()
+    steps_compare
+    conclude "$1"
 }
 
 # The verdict of a case.
@@ -168,11 +208,11 @@ steps_finish()
     local from=$1 left
 
     steps_open "$steps_total"
-    mv "$dir.err" "$dir.err.before"
+    [[ ! -e $dir.err ]] || mv "$dir.err" "$dir.err.before"
     steps_start
     steps_end
     must "it did not go on from generation $from: $(tail -n 3 "$dir.err")" \
-        grep -q "^bivouac: job $job_id goes on from checkpoint $from\$" "$dir.err"
+        grep -q "^bivouac: .*job $job_id goes on from checkpoint $from\>" "$dir.err"
     steps_compare
     left=$(leftovers)
     [[ -z $left ]] || problem "left behind: ${left//$'\n'/; }"

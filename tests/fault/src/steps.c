@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* steps GATES [COUNT [STATUS]]: appends lines to one file, writes records in place into another and prints; every ten
- * steps it waits until the file GATES/<step> exists. So a test decides how far it gets, and what it leaves behind is
- * the same each time. Each SIGUSR1 leaves a line in signals.txt. */
+/* steps GATES [COUNT [STATUS [MIB]]]: appends lines to one file, writes records in place into another and prints; every
+ * ten steps it waits until the file GATES/<step> exists. So a test decides how far it gets, and what it leaves behind
+ * is the same each time. It holds so much memory, and looks at its end whether that is as it was. Each SIGUSR1 leaves a
+ * line in signals.txt. */
 
 #include "app.h"
 
@@ -43,11 +44,29 @@ static void check_cells(int cells, unsigned steps)
     }
 }
 
+static uint32_t *fill_memory(size_t words)
+{
+    uint32_t *memory = malloc(words * sizeof(*memory) + 1);
+
+    CHECK(memory);
+    for (size_t i = 0; i < words; i++)
+        memory[i] = mix((uint32_t)i);
+    return memory;
+}
+
+static void check_memory(const uint32_t *memory, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        CHECK(memory[i] == mix((uint32_t)i));
+}
+
 int main(int argc, char **argv)
 {
     unsigned count = argument(argc, argv, 2, 50), status = argument(argc, argv, 3, 0);
     int log = open("log.txt", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
     int cells = open("cells.bin", O_RDWR | O_CREAT | O_TRUNC, 0644);
+    size_t words = ((size_t)argument(argc, argv, 4, 0) << 20) / sizeof(uint32_t);
+    uint32_t *memory = fill_memory(words);
     char line[64];
 
     CHECK(argc > 1 && log >= 0 && cells >= 0);
@@ -66,5 +85,6 @@ int main(int argc, char **argv)
         snprintf(line, sizeof(line), "line %u %08x\n", step, mix(mark));
         write_all(log, line, strlen(line));
     }
+    check_memory(memory, words);
     return (int)status;
 }
