@@ -59,13 +59,14 @@ finds_in_job()
 finds_in_job ring io_uring blocks 115 io_uring -- io_uring
 finds_in_job watch inotify blocks 115 inotify -- inotify
 finds_in_job count eventfd-semaphore weakens 0 EFD_SEMAPHORE -- semaphore
-socat "UNIX-LISTEN:$work/outside,fork" - </dev/null >/dev/null 2>&1 &
+# At the end of its input socat would hang up.
+mkfifo hold-open
+socat "UNIX-LISTEN:$work/outside,fork" - <>hold-open >/dev/null 2>&1 &
 listener=$!
 require wait_for test -S outside
 finds_in_job unix unix-outside blocks 115 'unix socket' -- unix_outside "$work/outside"
 kill "$listener"
 wait "$listener" 2>/dev/null || :
-mkfifo hold-open
 socat TCP-LISTEN:47113,reuseaddr,fork,bind=127.0.0.1 - <>hold-open >/dev/null 2>&1 &
 listener=$!
 require wait_for bash -c 'exec 3<>/dev/tcp/127.0.0.1/47113'
