@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "engine/engine.h"
 
 static const struct {
     const char *name;
@@ -37,6 +38,9 @@ static void help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    int hook = bv_engine_hook_main();
+    if (hook >= 0)
+        return hook;
     if (argc < 2) {
         help(stderr);
         return BV_EUSAGE;
