@@ -73,6 +73,12 @@ static void take_fds(struct msghdr *mh, struct bv_msg *m)
     }
 }
 
+/* A peer that ended with messages of ours unread is reported once with ECONNRESET, before what it had sent. */
+static int try_again(int sys_errno)
+{
+    return sys_errno == EAGAIN || sys_errno == EINTR || sys_errno == ECONNRESET;
+}
+
 int bv_msg_recv(int sock, struct bv_msg *ret, struct bv_deadline deadline, struct bv_error *err)
 {
     autofree char *text = NULL;
@@ -87,7 +93,7 @@ int bv_msg_recv(int sock, struct bv_msg *ret, struct bv_deadline deadline, struc
             return -1;
         /* The length first: a message of the full size is rare. */
         n = recv(sock, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n < 0 && try_again(errno))
             continue;
         if (n < 0)
             return bv_fail(err, BV_EINTERNAL, errno, "cannot receive a message");
@@ -100,9 +106,7 @@ int bv_msg_recv(int sock, struct bv_msg *ret, struct bv_deadline deadline, struc
         n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (n >= 0)
             break;
-        if (errno == ECONNRESET)
-            return 0;
-        if (errno != EAGAIN && errno != EINTR)
+        if (!try_again(errno))
             return bv_fail(err, BV_EINTERNAL, errno, "cannot receive a message");
     }
 

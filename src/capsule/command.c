@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,12 @@ static int send_request(struct bv_capsule *c, json_t *m, const int *fds, int fd_
     autojson json_t *owned = m;
     if (!owned)
         return bv_fail(err, BV_EINTERNAL, 0, "out of memory");
-    return bv_msg_send(c->sock, owned, fds, fd_count, bv_deadline_in(SEND_TIMEOUT), err);
+    struct bv_error why = {0};
+    if (bv_msg_send(c->sock, owned, fds, fd_count, bv_deadline_in(SEND_TIMEOUT), &why) == 0)
+        return 0;
+    if (why.sys_errno == EPIPE || why.sys_errno == ECONNRESET)
+        return bv_fail(err, BV_EENGINE, 0, "the job's capsule was killed");
+    return bv_fail(err, why.code, 0, "the job's capsule: %s", why.text);
 }
 
 int bv_capsule_start(struct bv_capsule *c, struct bv_error *err)

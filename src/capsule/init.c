@@ -97,10 +97,19 @@ static void serve(struct init *in)
         kill(-in->operation, SIGKILL);
 }
 
+/* Until the root is known only the operation is reaped: a restored root may have ended before we are told that it is
+ * the root, and its end must still be there to be found. */
+static pid_t reap_one(const struct init *in, int *status)
+{
+    if (in->root > 0)
+        return waitpid(-1, status, WNOHANG);
+    return in->operation > 0 ? waitpid(in->operation, status, WNOHANG) : 0;
+}
+
 static void reap(struct init *in)
 {
     int status;
-    for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
+    for (pid_t pid = reap_one(in, &status); pid > 0; pid = reap_one(in, &status)) {
         if (pid == in->root)
             tell(in, json_pack("{s:s, s:i}", "is", "ended", "status", status), -1);
         if (pid == in->operation) {
@@ -154,5 +163,6 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
         reap(&in);
         if (p[0].revents)
             serve(&in);
+        reap(&in); /* the root may just have become known */
     }
 }

@@ -82,7 +82,7 @@ static int check(const struct request *r, const struct bv_job *job, unsigned gen
                    job->id, generation);
 }
 
-static int delete (const struct request *r, struct bv_error *err)
+static int remove_named(const struct request *r, struct bv_error *err)
 {
     autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
     autojob struct bv_job job = {.dirfd = -1};
@@ -121,7 +121,7 @@ int bv_cmd_delete(int argc, char **argv)
     if (argc - optind != 1)
         return cmd_usage("delete", "exactly one JOB[@GENERATION] is needed");
     r.ref = argv[optind];
-    if (delete (&r, &err) < 0)
+    if (remove_named(&r, &err) < 0)
         return cmd_fail(&err, r.json);
     if (r.json) {
         autojson json_t *j = json_object();

@@ -26,6 +26,8 @@ static const struct option options[] = {
 
 enum { COLUMNS = 7 };
 
+#define LAST_MIN 20 /* columns */
+
 struct row {
     char *cell[COLUMNS];
 };
@@ -53,6 +55,18 @@ static struct row *table_add(struct table *t, const char *job)
     return r;
 }
 
+/* The last column: as much as the terminal, if it is one, has room for on its line; but some of it always. */
+static void print_cut(const char *text, size_t terminal, size_t before)
+{
+    size_t room = terminal > before + LAST_MIN ? terminal - before : LAST_MIN, n = strlen(text);
+    if (terminal && n > room) {
+        n = room;
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) /* not within a character */
+            n--;
+    }
+    printf("%.*s\n", (int)n, text);
+}
+
 static void table_print(const struct table *t)
 {
     static const char *const titles[COLUMNS] = {"JOB", "STATE", "ATTEMPTS", "NEWEST", "AGE", "STORED", "COMMAND"};
@@ -71,8 +85,7 @@ static void table_print(const struct table *t)
             printf("%-*s  ", (int)width[k], cell ? cell : "-");
         }
         const char *last = i ? t->row[i - 1].cell[COLUMNS - 1] : titles[COLUMNS - 1];
-        int room = terminal > before + 8 ? (int)(terminal - before) : -1;
-        printf("%.*s\n", room, last ? last : "-");
+        print_cut(last ? last : "-", terminal, before);
     }
 }
 

@@ -33,6 +33,14 @@ static int verify_one(const struct bv_job *job, unsigned number, struct cmd_gene
     return bv_gen_verify(g, err);
 }
 
+/* The store's messages say which generation they are about; so do we, in front. */
+static const char *without_subject(const struct bv_job *job, unsigned number, const char *text)
+{
+    char subject[BV_JOB_ID_MAX + 64];
+    int n = snprintf(subject, sizeof(subject), "generation %u of job %s: ", number, job->id);
+    return strncmp(text, subject, (size_t)n) == 0 ? text + n : text;
+}
+
 static void print_one(const struct bv_job *job, unsigned number, const struct cmd_generation *facts,
                       const struct bv_error *err)
 {
@@ -41,9 +49,9 @@ static void print_one(const struct bv_job *job, unsigned number, const struct cm
     if (!err->code)
         printf("%s@%u: ok, %s\n", job->id, number, size);
     else if (err->code == BV_ECORRUPT)
-        printf("%s@%u: corrupt: %s\n", job->id, number, err->text);
+        printf("%s@%u: corrupt: %s\n", job->id, number, without_subject(job, number, err->text));
     else
-        printf("%s@%u: not verified: %s\n", job->id, number, err->text);
+        printf("%s@%u: not verified: %s\n", job->id, number, without_subject(job, number, err->text));
     fflush(stdout);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -49,6 +50,7 @@ int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
     errno = 0;
     double value = strtod(text, &end);
     double unit = 1;
+    int no_number = end == text;
     switch (*end) {
     case 'd':
         unit *= 24;
@@ -62,7 +64,7 @@ int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
     case 's':
         end++;
     }
-    if (end == text || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
+    if (no_number || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no duration: write seconds, or a number with s, m, h or d", text);
     *ret = value * unit;
     return 0;
@@ -74,13 +76,13 @@ int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *e
     char *end;
     errno = 0;
     unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = (char *)text, 0ULL);
-    int shift = 0;
+    int shift = 0, no_number = end == text;
     const char *unit = *end ? strchr(units, *end) : NULL;
     if (unit) {
         shift = 10 * (int)(unit - units + 1);
         end++;
     }
-    if (end == text || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
+    if (no_number || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no size: write bytes, or a number with K, M, G or T", text);
     *ret = value << shift;
     return 0;
@@ -105,11 +107,14 @@ int cmd_absolute(const char *path, char **ret, struct bv_error *err)
         *ret = bv_strdup(resolved);
         return 0;
     }
-    if (path[0] == '/' && bv_is_clean_path(path)) {
-        *ret = bv_strdup(path);
-        return 0;
-    }
-    return bv_fail(err, BV_EUSAGE, errno, "cannot find %s", path);
+    char cwd[PATH_MAX] = "";
+    if (path[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+        return bv_fail(err, BV_ENODIR, errno, "cannot tell the working directory");
+    autofree char *whole = cwd[0] ? bv_asprintf("%s/%s", cwd, path) : bv_strdup(path);
+    if (!bv_is_clean_path(whole))
+        return bv_fail(err, BV_EUSAGE, errno, "cannot find %s", path);
+    *ret = steal_ptr(&whole);
+    return 0;
 }
 
 void cmd_list_add(char ***list, char *string)

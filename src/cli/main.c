@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "engine/engine.h"
@@ -36,11 +38,24 @@ static void help(FILE *out)
           out);
 }
 
+/* A descriptor 0 to 2 that is closed would be given to the next file that is opened, and what is said to the user would
+ * be written into it. */
+static int open_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd < 3);
+    return fd < 0 ? -1 : close(fd);
+}
+
 int main(int argc, char **argv)
 {
     int hook = bv_engine_hook_main();
     if (hook >= 0)
         return hook;
+    if (open_standard_files() < 0)
+        return BV_EINTERNAL;
     if (argc < 2) {
         help(stderr);
         return BV_EUSAGE;

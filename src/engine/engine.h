@@ -43,7 +43,6 @@ struct bv_engine_dump {
     enum bv_leave leave;
     int private_network;
     int tty;               /* the tree's terminal has its master outside */
-    const char *cache_dir; /* a directory of the user's own for what the engine knows of this kernel; may be NULL */
     /* Called while the tree is frozen and all images are written. -1: the dump fails and the tree runs on, whatever
      * `leave` says. May be NULL. */
     int (*frozen)(void *arg, struct bv_error *err);
@@ -55,7 +54,6 @@ struct bv_engine_restore {
     pid_t root; /* expected pid of the tree's root */
     int images_fd;
     int private_network;
-    const char *cache_dir;
     const struct bv_engine_pipe *pipes;
     size_t pipe_count;
     /* Called with the new master of the tree's terminal, which the callee owns. NULL if it has none. */

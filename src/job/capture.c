@@ -43,6 +43,13 @@ void capture_warn(struct bv_capture *c, const char *fmt, ...)
     bv_json_append(c->warnings, bv_json_bytes(text));
 }
 
+void capture_warn_large(struct bv_capture *c, const char *path, uint64_t size)
+{
+    capture_warn(
+        c, "%s has %llu bytes, more than the capture limit of %llu: a restart is refused if it has changed by then",
+        path, (unsigned long long)size, (unsigned long long)c->spec->capture_limit);
+}
+
 const char *const *capture_volatile(const struct bv_spec *spec)
 {
     static const char *const with_tmp[] = {"/dev/shm", "/tmp", NULL};

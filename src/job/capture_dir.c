@@ -55,9 +55,7 @@ static int add_file(struct walk *w, int dir, const char *name, const char *rel, 
             return bv_wrap(err, "%s", rel);
         bv_json_set(entry, "content", json_integer(number));
     } else {
-        capture_warn(w->c,
-                     "%s has %llu MiB, more than the capture limit: a restart onto a changed file will be refused", rel,
-                     (unsigned long long)st.st_size >> 20);
+        capture_warn_large(w->c, rel, (uint64_t)st.st_size);
     }
     bv_json_append(w->entries, json_incref(entry));
     return 0;
@@ -136,10 +134,11 @@ int capture_directory(struct bv_capture *c, const char *path, int everything, st
     if (fstatat(c->staging, "../../..", &w.store, 0) < 0) /* STORE/jobs/J/.staging-N */
         return bv_fail(err, BV_EINTERNAL, errno, "cannot stat the store");
 
+    /* One that is not there yet is captured as empty: the job may be about to create it. */
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0 && errno != ENOENT)
         return bv_fail(err, BV_ENODIR, errno, "cannot capture %s", path);
-    if (walk_dir(&w, fd, "", 0, err) < 0)
+    if (fd >= 0 && walk_dir(&w, fd, "", 0, err) < 0)
         return bv_wrap(err, "%s", path);
 
     autojson json_t *d = json_object();

@@ -217,8 +217,7 @@ static int keep_content(struct bv_capture *c, struct open_file *f, enum capture_
     case CLASS_IN_PLACE:
         return copy_now(c, f, entry, err);
     case CLASS_RECORDED:
-        capture_warn(c, "%s has %llu MiB, more than the capture limit: a restart onto a changed file will be refused",
-                     f->path, (unsigned long long)f->st.st_size >> 20);
+        capture_warn_large(c, f->path, (uint64_t)f->st.st_size);
         return 0;
     }
     return 0;

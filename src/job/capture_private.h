@@ -45,6 +45,9 @@ struct bv_capture {
 
 void capture_warn(struct bv_capture *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The file is larger than the capture limit. */
+void capture_warn_large(struct bv_capture *c, const char *path, uint64_t size);
+
 /* Is `path` below one of the directories that are captured whole? */
 int capture_covers(const struct bv_spec *spec, const char *path);
 

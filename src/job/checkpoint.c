@@ -162,8 +162,6 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     bv_json_set(request, "leave", json_string(leave_names[c->leave]));
     bv_json_set(request, "final", json_boolean(c->leave == BV_LEAVE_DEAD));
     bv_json_set(request, "tty", json_boolean(s->master >= 0));
-    if (s->cache)
-        bv_json_set(request, "cache", json_string(s->cache));
     int fds[] = {sock, c->staging};
     if (bv_capsule_operate(&s->capsule, request, 0, fds, 2, err) < 0)
         return -1;

@@ -14,6 +14,7 @@
 #include "job/capture.h"
 
 #define TELL_TIMEOUT 60 /* s; the supervisor always reads */
+#define KEPT_TOLD    50 /* paths of at most 4 KiB, escaped: below BV_MSG_MAX for any but hostile names */
 
 struct context {
     const struct bv_operation *op;
@@ -134,7 +135,6 @@ static int checkpoint(struct context *x, struct bv_error *err)
         .leave = parse_leave(x->request),
         .private_network = x->op->spec->private_network,
         .tty = json_is_true(json_object_get(x->request, "tty")),
-        .cache_dir = json_string_value(json_object_get(x->request, "cache")),
         .frozen = on_frozen,
         .arg = x,
     };
@@ -187,10 +187,11 @@ static int roll_back(struct context *x, struct bv_error *err)
     if (bv_rollback_files(x->staging, x->kept, accept_changed, &kept, err) < 0)
         return -1;
     bv_fault_point("restart-rolled-back");
-    /* The list may be long; the message is bounded. The supervisor finds the rest in the directory itself. */
-    while (json_array_size(kept) > 200)
+    /* The list may be long and the message is bounded; the files are all there. */
+    json_int_t more = 0;
+    for (; json_array_size(kept) > KEPT_TOLD; more++)
         json_array_remove(kept, json_array_size(kept) - 1);
-    return tell(x, json_pack("{s:s, s:O}", "is", "rolled-back", "kept", kept), -1, err);
+    return tell(x, json_pack("{s:s, s:O, s:I}", "is", "rolled-back", "kept", kept, "more", more), -1, err);
 }
 
 static int restore(struct context *x, struct bv_error *err)
@@ -206,7 +207,6 @@ static int restore(struct context *x, struct bv_error *err)
         .root = x->root,
         .images_fd = images,
         .private_network = x->op->spec->private_network,
-        .cache_dir = json_string_value(json_object_get(x->request, "cache")),
         .pipes = pipes,
         .pipe_count = match_pipes(x, pipes),
         .terminal = json_is_true(json_object_get(x->request, "tty")) ? on_terminal : NULL,

@@ -182,8 +182,6 @@ static json_t *build_request(struct supervisor *s, const struct restart *r)
     bv_json_set(request, "accept_changed", json_boolean(s->options->accept_changed));
     bv_json_set(request, "affinity", json_incref(json_object_get(r->content, "affinity")));
     bv_json_set(request, "last_pid", json_incref(json_object_get(r->content, "last_pid")));
-    if (s->cache)
-        bv_json_set(request, "cache", json_string(s->cache));
     return request;
 }
 
@@ -199,7 +197,7 @@ static int open_kept(struct supervisor *s, struct bv_error *err)
     return fd < 0 ? bv_fail(err, BV_ESTORE, errno, "cannot open %s", name) : fd;
 }
 
-static void note_kept(struct supervisor *s, const json_t *kept)
+static void note_kept(struct supervisor *s, const json_t *kept, const json_t *more)
 {
     char name[32];
     snprintf(name, sizeof(name), "kept/%04u", s->attempt.number);
@@ -210,6 +208,8 @@ static void note_kept(struct supervisor *s, const json_t *kept)
     autojson json_t *fields = json_object();
     bv_json_set(fields, "kept_in", json_string(name));
     bv_json_set(fields, "files", json_deep_copy(kept));
+    if (json_integer_value(more) > 0)
+        bv_json_set(fields, "more", json_deep_copy(more));
     bv_event_append(&s->job, "rolled-back", s->attempt.number, fields, NULL);
 }
 
@@ -220,7 +220,7 @@ static int on_message(struct supervisor *s, struct bv_msg *m, struct bv_error *e
     if (is && strcmp(is, "done") == 0)
         return 1;
     if (is && strcmp(is, "rolled-back") == 0) {
-        note_kept(s, json_object_get(m->body, "kept"));
+        note_kept(s, json_object_get(m->body, "kept"), json_object_get(m->body, "more"));
         return 0;
     }
     if (is && strcmp(is, "terminal") == 0) {

@@ -76,7 +76,8 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
         return bv_fail(err, BV_ECHANGED, 0, "%s is not a regular file any more", e->path);
     if ((uint64_t)st.st_size == e->size && rollback_same_content(r, e, fd))
         return 0;
-    if (!r->fresh && rollback_keep(r, fd, 0, e->path, "changed since the checkpoint", err) < 0)
+    autofree char *path = bv_asprintf("%s/%s", r->directory, e->path);
+    if (!r->fresh && rollback_keep(r, fd, 0, path, "changed since the checkpoint", err) < 0)
         return -1;
     return rollback_fill(r, e, fd, err);
 }
@@ -196,12 +197,15 @@ int rollback_directory(struct rollback *r, const json_t *d, struct bv_error *err
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
 
     autoclose int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 && errno == ENOENT && json_array_size(entries) == 0)
+        return 0;
     if (dir < 0 && errno == ENOENT && mkdir(root, 0700) == 0)
         dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return bv_fail(err, BV_ECHANGED, errno, "cannot open the directory %s", root);
 
     autojson json_t *seen = json_object();
+    r->directory = root;
     for (size_t i = 0; i < json_array_size(entries); i++)
         if (put_entry(r, dir, json_array_get(entries, i), seen, err) < 0)
             return bv_wrap(err, "%s", root);

@@ -9,7 +9,8 @@ struct rollback {
     int files;   /* the staged contents; -1 if there are none */
     int kept_fd; /* where to keep what is overwritten */
     int accept_changed;
-    int fresh; /* the target is empty: nothing to compare or to keep */
+    int fresh;             /* the target is empty: nothing to compare or to keep */
+    const char *directory; /* that is being put back */
     json_t *kept;
     unsigned kept_count;
 };

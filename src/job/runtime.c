@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/cleanup.h"
@@ -57,11 +58,16 @@ int bv_runtime_socket(const char *store_path, const char *job, unsigned long lon
     return 0;
 }
 
-char *bv_runtime_cache(int private_network)
+void bv_runtime_forget(const char *socket_path)
 {
+    struct stat st;
     autofree char *dir = NULL;
-    if (bv_runtime_dir(&dir, NULL) < 0)
-        return NULL;
-    autofree char *path = bv_asprintf("%s/criu-%s", dir, private_network ? "private" : "host");
-    return make_private(path, NULL) < 0 ? NULL : steal_ptr(&path);
+    const char *slash = strrchr(socket_path, '/');
+    if (!slash || bv_runtime_dir(&dir, NULL) < 0)
+        return;
+    /* The path comes from the store: nothing else of the user's is removed on its word. */
+    size_t n = strlen(dir);
+    if (strncmp(socket_path, dir, n) == 0 && socket_path + n == slash && lstat(socket_path, &st) == 0 &&
+        S_ISSOCK(st.st_mode))
+        unlink(socket_path);
 }

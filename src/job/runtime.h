@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 
-/* The user's directory for sockets and caches of this host: $BIVOUAC_RUNTIME_DIR, else $XDG_RUNTIME_DIR/bivouac, else
+/* The user's directory for sockets of this host: $BIVOUAC_RUNTIME_DIR, else $XDG_RUNTIME_DIR/bivouac, else
  * /tmp/bivouac-UID. Created 0700; refused (BV_EDENIED) if it is a link, somebody else's, or open to others. Allocated.
  */
 int bv_runtime_dir(char **ret, struct bv_error *err);
@@ -12,6 +12,6 @@ int bv_runtime_dir(char **ret, struct bv_error *err);
 int bv_runtime_socket(const char *store_path, const char *job, unsigned long long salt, char ret[108],
                       struct bv_error *err);
 
-/* A directory below it for what an engine caches about this kernel, by kind of network. Allocated, NULL if it cannot be
- * had: an engine works without. */
-char *bv_runtime_cache(int private_network);
+/* Remove the control socket of a supervisor that is known to be dead, if `socket_path` is one in the directory above.
+ */
+void bv_runtime_forget(const char *socket_path);

@@ -139,11 +139,17 @@ static int check_not_ended(struct supervisor *s, struct bv_error *err)
 
 static int claim(struct supervisor *s, struct bv_error *err)
 {
+    struct bv_attempt_info last = {0};
     struct bv_attempt_claim how = {
         .lease = s->options->lease, .vouched = s->options->vouched, .socket_path = s->socket_path};
     if (bv_runtime_socket(s->store.path, s->job.id, (unsigned long long)getpid(), s->socket_path, err) < 0 ||
-        bv_attempt_claim(&s->job, &how, &s->attempt, err) < 0)
+        bv_attempt_last(&s->job, &last, err) < 0)
         return -1;
+    bv_attempt_info_free(&last);
+    if (bv_attempt_claim(&s->job, &how, &s->attempt, err) < 0)
+        return -1;
+    /* A supervisor that was killed could not remove it. */
+    bv_runtime_forget(last.socket_path);
     bv_fault_point("restart-claimed");
     int64_t now = bv_clock_ns(CLOCK_MONOTONIC), lease_ns = (int64_t)(s->attempt.lease * BV_NSEC_PER_SEC);
     s->renew_at_ns = now + lease_ns / 3;
@@ -177,6 +183,9 @@ static void set_command(struct supervisor *s)
 {
     setenv("BIVOUAC_JOB", s->job.id, 1);
     setenv("BIVOUAC_STORE", s->store.path, 1);
+    /* UCX, which MPI programs load, else watches a directory with inotify for its debugging file system; a watch cannot
+     * be dumped without privilege. Whoever wants it sets the variable. */
+    setenv("UCX_VFS_ENABLE", "n", 0);
     s->command.argv = s->spec.argv;
     s->command.envp = environ;
     s->command.cwd = s->spec.cwd;
@@ -288,7 +297,6 @@ static int run(struct supervisor *s, struct bv_error *err)
         s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_not_ended(s, err) < 0 ||
         claim(s, err) < 0)
         return -1;
-    s->cache = bv_runtime_cache(s->spec.private_network);
 
     struct bv_error e = {0};
     if (control_open(s, &e) < 0 || begin(s, &e) < 0)
@@ -305,7 +313,6 @@ static void release(struct supervisor *s)
     bv_spec_free(&s->spec);
     free(s->binds);
     free(s->relocated);
-    free(s->cache);
     free(s->cpu_flags);
     bv_job_close(&s->job);
     bv_store_close(&s->store);

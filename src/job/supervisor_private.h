@@ -58,7 +58,6 @@ struct supervisor {
     char *cpu_flags;
     struct bv_attempt attempt;
     char *relocated; /* where the job's directory really is, NULL = where it says */
-    char *cache;
     struct bv_bind *binds;
     size_t bind_count;
 

@@ -6,9 +6,6 @@ set -euo pipefail
 . /src/tests/lib/cycle.sh
 
 export OMP_NUM_THREADS=1
-# LAMMPS is linked with MPI; its transport layer UCX would watch a directory with inotify, only
-# for debugging, and an inotify watch cannot be kept without privilege.
-export UCX_VFS_ENABLE=n
 
 # LAMMPS closes with how long it took.
 steady()

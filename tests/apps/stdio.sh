@@ -63,7 +63,7 @@ same_file pipe.out ref.out "pipe: no line is lost or doubled"
 
 # At the end of its own input, script types an end-of-file character into the terminal.
 mkfifo quiet
-exec {quiet}<>quiet
+exec 7<>quiet
 tty_line="exec script -qef -a -c \"bivouac run --job tty -- sh -c 'test -t 1 && $apps/ticker 300 2>/dev/null'\" tty.out <quiet >/dev/null"
 run_thrice tty tty.out "$tty_line"
 tr -d '\r' <tty.out | grep -a '^tick ' >tty.own || :

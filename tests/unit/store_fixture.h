@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "unit.h"
+
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -56,23 +46,6 @@ static inline int fixture_teardown(void **state)
 }
 
 #define store_test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
-
-/* Assertions that show the error's text. */
-#define assert_ok(call)                                                                                                \
-    do {                                                                                                               \
-        struct bv_error err = {0};                                                                                     \
-        if ((call) < 0)                                                                                                \
-            fail_msg("%s: %s", #call, err.text);                                                                       \
-    } while (0)
-
-#define assert_fails(expected, call)                                                                                   \
-    do {                                                                                                               \
-        struct bv_error err = {0};                                                                                     \
-        assert_int_equal((call), -1);                                                                                  \
-        if (err.code != (expected))                                                                                    \
-            fail_msg("%s: %s, not %s: %s", #call, bv_code_name(err.code), bv_code_name(expected), err.text);           \
-        assert_string_not_equal(err.text, "");                                                                         \
-    } while (0)
 
 /* A number that looks random and is the same in each run. */
 static inline uint32_t next_random(uint64_t *seed)

@@ -23,7 +23,6 @@ struct criu {
 
 struct criu_spawn {
     const char *path;
-    const char *cache_dir;
     const char *const *options; /* NULL-terminated command line options */
     const char *const *command; /* and what follows them; set by the functions below */
     int images_fd;              /* set by the functions below */

@@ -53,7 +53,6 @@ int criu_dump(struct bv_engine_dump *d, struct bv_error *err)
 
     struct criu_spawn how = {
         .path = info.path,
-        .cache_dir = d->cache_dir,
         .options = d->private_network ? private_network_options : options,
     };
     if (d->stream)

@@ -81,6 +81,9 @@ static void collect(char *log, char *out, size_t room)
         used += (size_t)n;
         found++;
     }
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
 }
 
 int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err)

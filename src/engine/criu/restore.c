@@ -40,7 +40,6 @@ static int call(const struct bv_engine_restore *r, const char *path, CriuResp **
 {
     struct criu_spawn how = {
         .path = path,
-        .cache_dir = r->cache_dir,
         .options = r->private_network ? private_network_options : options,
         .pipes = r->pipes,
         .pipe_count = r->pipe_count,

@@ -72,9 +72,8 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     if (set_descriptors(how, sock) < 0 || raise_ambient() < 0)
         _exit(127);
 
-    char hook[64], runtime[4200];
+    char hook[64];
     snprintf(hook, sizeof(hook), CRIU_HOOK_VARIABLE "=%d", SOCKET_NUMBER);
-    snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", how->cache_dir ? how->cache_dir : "/nonexistent");
 
     const char *argv[ARGUMENTS_MAX + 1] = {how->path};
     int n = 1;
@@ -82,8 +81,10 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
         argv[n++] = how->options[i];
     for (int i = 0; how->command[i] && n < ARGUMENTS_MAX; i++)
         argv[n++] = how->command[i];
-    char *envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", runtime, hook, NULL};
-    execve(how->path, (char *const *)argv, envp);
+    /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs, and
+     * leave rubbish else. */
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", hook, NULL};
+    execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
 

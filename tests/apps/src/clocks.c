@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* clocks [ROUNDS]: every kind of timer goes off in every round, a timer of two hours never does, and the clocks that
- * may not go back do not. Prints how often, never when. */
+ * may not go back do not. Prints how often, never when.
+ * Timers that send signals repeat until one has come: a signal of a timer that runs out while the process is frozen
+ * is not in CRIU's images. */
 
 #include "app.h"
 
@@ -74,18 +76,19 @@ static void check_clocks(void)
     }
 }
 
-static void wait_for_signal(volatile sig_atomic_t *counter, sig_atomic_t wanted, const sigset_t *open_mask)
+static void wait_for_signal(volatile sig_atomic_t *counter, const sigset_t *open_mask)
 {
-    while (*counter < wanted)
+    *counter = 0;
+    while (*counter == 0)
         sigsuspend(open_mask);
-    CHECK(*counter == wanted);
 }
 
 int main(int argc, char **argv)
 {
     unsigned rounds = argument(argc, argv, 1, 120);
     const struct itimerspec short_time = {.it_value.tv_nsec = 9000000};
-    const struct itimerval short_interval = {.it_value.tv_usec = 9000};
+    const struct itimerspec repeated = {.it_value.tv_nsec = 9000000, .it_interval.tv_nsec = 9000000}, off = {0};
+    const struct itimerval repeated_alarm = {.it_value.tv_usec = 9000, .it_interval.tv_usec = 9000}, no_alarm = {0};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), far_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
     struct far_away far;
@@ -104,15 +107,17 @@ int main(int argc, char **argv)
     for (unsigned round = 1; round <= rounds; round++) {
         CHECK(timerfd_settime(fd, 0, &short_time, NULL) == 0);
         CHECK(read(fd, &ticks, sizeof(ticks)) == sizeof(ticks) && ticks == 1);
-        CHECK(timer_settime(timer, 0, &short_time, NULL) == 0);
-        wait_for_signal(&posix_timers, (sig_atomic_t)round, &open_mask);
-        CHECK(setitimer(ITIMER_REAL, &short_interval, NULL) == 0);
-        wait_for_signal(&alarms, (sig_atomic_t)round, &open_mask);
+        CHECK(timer_settime(timer, 0, &repeated, NULL) == 0);
+        wait_for_signal(&posix_timers, &open_mask);
+        CHECK(timer_settime(timer, 0, &off, NULL) == 0);
+        CHECK(setitimer(ITIMER_REAL, &repeated_alarm, NULL) == 0);
+        wait_for_signal(&alarms, &open_mask);
+        CHECK(setitimer(ITIMER_REAL, &no_alarm, NULL) == 0);
         pause_ms(9);
         check_clocks();
         check_far_away(&far);
         if (round % 10 == 0) {
-            printf("%u rounds: %d alarms, %d timers\n", round, (int)alarms, (int)posix_timers);
+            printf("%u rounds\n", round);
             fflush(stdout);
         }
     }
