@@ -83,8 +83,10 @@ void bv_index_pack(struct bv_index *x, const struct bv_pack_ref *ref)
 static uint64_t end_of_blocks(const struct bv_index *x)
 {
     const struct bv_pack_ref *p = &x->packs[x->pack_count - 1];
+    if (p->count == 0)
+        return BV_PACK_HEADER;
     const struct bv_block *last = &x->blocks[x->block_count - 1];
-    return p->count ? last->offset + BV_BLOCK_HEADER + last->stored : BV_PACK_HEADER;
+    return last->offset + BV_BLOCK_HEADER + last->stored;
 }
 
 void bv_index_block(struct bv_index *x, uint32_t raw, uint32_t stored)

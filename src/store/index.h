@@ -29,8 +29,8 @@ struct bv_block {
     uint32_t raw, stored, pack;
 };
 
-/* `length` bytes of a stream: zeros (block == BV_EXTENT_ZERO), or what the block holds from byte `skip` of its raw bytes
- * on. */
+/* `length` bytes of a stream: zeros (block == BV_EXTENT_ZERO), or what the block holds from byte `skip` of its raw
+ * bytes on. */
 struct bv_extent {
     uint64_t length;
     uint32_t block, skip;
@@ -53,9 +53,9 @@ struct bv_index {
     size_t stream_count, stream_room;
     struct bv_extent *extents; /* of all streams, one after the other */
     size_t extent_count, extent_room;
-    uint64_t page_count;    /* pages of all extents that are not zeros */
+    uint64_t page_count;     /* pages of all extents that are not zeros */
     struct bv_digest *pages; /* their digests, in order; NULL in an index that is being made */
-    json_t *by_name;        /* stream name -> number */
+    json_t *by_name;         /* stream name -> number */
 };
 
 void bv_index_init(struct bv_index *x, unsigned generation);

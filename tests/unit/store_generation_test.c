@@ -165,8 +165,8 @@ static void a_file_that_is_too_short_spoils_the_generation(void **state)
     struct bv_gen_writer *w = begin_generation(&f->job, 1, 0);
     autoclose int fd = file_of("short", 5);
     assert_fails(BV_ECHANGED, bv_gen_writer_add(w, "f", fd, 6, &err));
-    assert_fails(BV_EINTERNAL, bv_gen_writer_add(w, "g", fd, 5, &err));
-    assert_fails(BV_EINTERNAL, bv_gen_writer_finish(w, NULL, NULL, &err));
+    assert_fails(BV_ECHANGED, bv_gen_writer_add(w, "g", fd, 5, &err));
+    assert_fails(BV_ECHANGED, bv_gen_writer_finish(w, NULL, NULL, &err));
     bv_gen_writer_close(w);
     assert_int_equal(faccessat(f->job.dirfd, ".000001.0000", F_OK, 0), -1);
 }
@@ -273,7 +273,7 @@ static int write_under_a_limit(struct fixture *f, rlim_t bytes, char *ret_text, 
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, bytes});
         if (bv_gen_writer_open(&f->job, 7, 0, NULL, &w, &err) == 0 &&
-            bv_gen_writer_add(w, "memory", fd, 8 * MIB, &err) == 0)
+            bv_gen_writer_add(w, "memory", fd, 8 * MIB, &err) == 0 && bv_gen_writer_finish(w, NULL, NULL, &err) == 0)
             _exit(99);
         bv_gen_writer_close(w);
         _exit(bv_write_full(pipefd[1], err.text, strlen(err.text)) < 0 ? 98 : (int)err.code);
@@ -335,7 +335,7 @@ static void a_full_file_system_says_what_is_needed_and_what_is_free(void **state
             _exit(77);
         if (bv_store_open(f->dir, 1, &s, &err) < 0 || bv_job_create(&s, "job-1", record, &j, &err) < 0 ||
             bv_gen_writer_open(&j, 7, 0, &options, &w, &err) < 0 ||
-            bv_gen_writer_add(w, "memory", fd, 8 * MIB, &err) == 0)
+            (bv_gen_writer_add(w, "memory", fd, 8 * MIB, &err) == 0 && bv_gen_writer_finish(w, NULL, NULL, &err) == 0))
             _exit(98);
         bv_gen_writer_close(w);
         if (strncmp(err.text, "no space left: writing generation 7 of job job-1 needs about 3.0 GiB more, ", 75) != 0 ||
