@@ -99,10 +99,9 @@ static int on_request(struct writer *w, struct bv_error *err)
     if (bv_msg_recv(w->sock, &m, bv_deadline_in(5), NULL) <= 0)
         _exit(1); /* the supervisor is gone, or has given this up */
     const char *what = json_string_value(json_object_get(m.body, "do"));
-    if (what && strcmp(what, "finish") == 0)
-        w->content = json_incref(json_object_get(m.body, "content"));
-    else if (!what || strcmp(what, "go") != 0)
+    if (!what || strcmp(what, "finish") != 0 || w->content)
         return bv_fail(err, BV_EPROTO, 0, "an unknown request");
+    w->content = json_incref(json_object_get(m.body, "content"));
     bv_gen_writer_go(w->gen);
     return 0;
 }
@@ -180,12 +179,6 @@ int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret
     }
     *ret = (struct bv_writer){.pid = pid, .sock = pair[0]};
     return 0;
-}
-
-int bv_writer_go(struct bv_writer *w, struct bv_error *err)
-{
-    autojson json_t *m = json_pack("{s:s}", "do", "go");
-    return bv_msg_send(w->sock, m, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
 }
 
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err)

@@ -14,8 +14,7 @@
  *
  *   supervisor            writer
  *                      <- {is: ready}           staging memory stands; the dump may begin
- *   {do: go}           ->                       the job runs again: the CPUs are free
- *   {do: finish, content} ->                    all images are dumped, all files are staged
+ *   {do: finish, content} ->                    all images are dumped, all files are staged, the CPUs are free
  *                      <- {is: written, …}      the generation is complete, not committed
  *                      <- {is: failed, code, text}   at any time instead
  */
@@ -37,7 +36,6 @@ struct bv_writer {
 };
 
 int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err);
-int bv_writer_go(struct bv_writer *w, struct bv_error *err);
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err);
 
 /* Kill it if it still runs, and reap it. */

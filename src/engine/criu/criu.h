@@ -32,7 +32,7 @@ struct criu_spawn {
 };
 #define CRIU_PIPES_MAX 16
 
-/* Tells our program, when criu runs it as its action script, on which descriptor we listen. */
+/* Tells our program that criu runs it as its action script. */
 #define CRIU_HOOK_VARIABLE "BIVOUAC_CRIU_HOOK"
 
 /* Start `criu OPTIONS swrk FD` with exactly the capabilities it may have, an empty environment and no other fds. */
@@ -56,13 +56,12 @@ int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, cons
 /* How long the tree was frozen, in ns, from criu's own statistics; 0 if unknown. */
 int64_t criu_frozen_ns(int images_fd);
 
-/* As criu_spawn(), but a whole `criu dump` that is told to call us back through an action script, which is our own
- * program (criu cannot stream when it is driven by RPC). `sock` of the result speaks one byte each way: criu's "frozen"
- * and our verdict. */
+/* As criu_spawn(), but a whole `criu dump` that calls us back through an action script, which is our own program: criu
+ * cannot stream when it is driven by RPC. Its `sock` is of no use. */
 int criu_spawn_streaming(struct criu_spawn *how, const struct bv_engine_dump *d, struct criu *ret,
                          struct bv_error *err);
 
-/* Serve such a process until it ends: 0 if it succeeded. */
+/* The whole of a dump that streams. */
 int criu_dump_streaming(struct bv_engine_dump *d, struct criu_spawn *how, struct bv_error *err);
 
 /* The action script. -1 = we are not called as one. */

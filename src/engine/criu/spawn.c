@@ -72,18 +72,16 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     if (set_descriptors(how, sock) < 0 || raise_ambient() < 0)
         _exit(127);
 
-    char hook[64];
-    snprintf(hook, sizeof(hook), CRIU_HOOK_VARIABLE "=%d", SOCKET_NUMBER);
-
     const char *argv[ARGUMENTS_MAX + 1] = {how->path};
     int n = 1;
     for (int i = 0; how->options[i] && n < ARGUMENTS_MAX; i++)
         argv[n++] = how->options[i];
     for (int i = 0; how->command[i] && n < ARGUMENTS_MAX; i++)
         argv[n++] = how->command[i];
-    /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs, and
-     * leave rubbish else. */
-    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", hook, NULL};
+    /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs,
+     * and leave rubbish else. */
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C",
+                                CRIU_HOOK_VARIABLE "=1", NULL};
     execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
