@@ -81,7 +81,7 @@ int bv_pages_add(struct bv_pages *p, const struct bv_page *page, uint32_t *ret)
     if (p->count == BV_PAGE_NONE - 1)
         return -1;
     if (p->count == p->room) {
-        uint64_t room = p->room ? p->room + (uint64_t)p->room / 2 : 4096;
+        uint64_t room = p->room + (uint64_t)p->room / 2 + 1024;
         p->room = room > BV_PAGE_NONE ? BV_PAGE_NONE : (uint32_t)room;
         p->page = bv_realloc(p->page, p->room, sizeof(*p->page));
     }
