@@ -14,7 +14,7 @@
 #define BV_BLOCK_MAX    (1u << 20) /* raw bytes of a block; zstd gains little beyond, a reader needs two */
 #define BV_BLOCK_PAGES  (BV_BLOCK_MAX / BV_PAGE_SIZE)
 
-enum bv_codec { BV_CODEC_RAW = 0, BV_CODEC_ZSTD = 1 };
+enum bv_codec { BV_CODEC_RAW = 0, BV_CODEC_ZSTD = 1, BV_CODEC_SHUFFLED = 2 /* shuffle.h, then zstd */ };
 
 #define BV_INDEX_MAGIC "BVINDEX2"
 #define BV_INDEX_FILE  "index"

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "store/shuffle.h"
 #include "store/wire.h"
 
 enum bv_code bv_read_code(int sys_errno)
@@ -40,7 +41,7 @@ int bv_block_header_parse(const uint8_t bytes[BV_BLOCK_HEADER], struct bv_block_
     if (raw == 0 || raw > BV_BLOCK_MAX || stored == 0 || flags != 0)
         return -1;
     /* A block that would not shrink is stored as it is: compressed bytes are always fewer. */
-    if (codec == BV_CODEC_RAW ? stored != raw : codec != BV_CODEC_ZSTD || stored >= raw)
+    if (codec == BV_CODEC_RAW ? stored != raw : codec > BV_CODEC_SHUFFLED || stored >= raw)
         return -1;
     *ret = (struct bv_block_header){.raw = raw, .stored = stored, .codec = (enum bv_codec)codec};
     memcpy(ret->digest.bytes, digest, sizeof(ret->digest.bytes));
@@ -72,12 +73,22 @@ struct bv_digest bv_block_digest(uint64_t seed, const uint8_t *raw, size_t size)
     return bv_digest_of(pages, count * sizeof(*pages));
 }
 
-int bv_block_decode(ZSTD_DCtx *zstd, const struct bv_block_header *h, uint64_t seed, const uint8_t *stored,
-                    uint8_t *raw, const uint8_t **ret)
+static int decompress(struct bv_decoder *d, const struct bv_block_header *h, const uint8_t *stored, uint8_t *to)
 {
-    *ret = h->codec == BV_CODEC_RAW ? stored : raw;
-    if (h->codec != BV_CODEC_RAW && ZSTD_decompressDCtx(zstd, raw, BV_BLOCK_MAX, stored, h->stored) != h->raw)
+    return ZSTD_decompressDCtx(d->zstd, to, BV_BLOCK_MAX, stored, h->stored) == h->raw ? 0 : -1;
+}
+
+int bv_block_decode(struct bv_decoder *d, const struct bv_block_header *h, uint64_t seed, const uint8_t *stored,
+                    const uint8_t **ret)
+{
+    *ret = h->codec == BV_CODEC_RAW ? stored : d->raw;
+    if (h->codec == BV_CODEC_ZSTD && decompress(d, h, stored, d->raw) < 0)
         return -1;
+    if (h->codec == BV_CODEC_SHUFFLED) {
+        if (decompress(d, h, stored, d->shuffled) < 0)
+            return -1;
+        bv_unshuffle(d->shuffled, d->raw, h->raw);
+    }
     struct bv_digest is = bv_block_digest(seed, *ret, h->raw);
     return bv_digest_same(&is, &h->digest) ? 0 : -1;
 }
@@ -116,7 +127,11 @@ void bv_pack_close(struct bv_pack_reader *p)
 
 void bv_decoder_init(struct bv_decoder *d)
 {
-    *d = (struct bv_decoder){.raw = bv_alloc(BV_BLOCK_MAX), .stored = bv_alloc(BV_BLOCK_HEADER + BV_BLOCK_MAX)};
+    *d = (struct bv_decoder){
+        .raw = bv_alloc(BV_BLOCK_MAX),
+        .shuffled = bv_alloc(BV_BLOCK_MAX),
+        .stored = bv_alloc(BV_BLOCK_HEADER + BV_BLOCK_MAX),
+    };
     d->zstd = ZSTD_createDCtx();
     if (!d->zstd) {
         fputs("bivouac: out of memory\n", stderr);
@@ -127,6 +142,7 @@ void bv_decoder_init(struct bv_decoder *d)
 void bv_decoder_free(struct bv_decoder *d)
 {
     free(d->raw);
+    free(d->shuffled);
     free(d->stored);
     ZSTD_freeDCtx(d->zstd);
     *d = (struct bv_decoder){0};
@@ -151,7 +167,7 @@ int bv_block_load(struct bv_decoder *d, const struct bv_pack_reader *p, const st
         return bad_block(p, b, "has an impossible header", err);
     if (h.raw != b->raw || h.stored != b->stored)
         return bad_block(p, b, "is not the one that the index means", err);
-    if (bv_block_decode(d->zstd, &h, p->seed, d->stored + BV_BLOCK_HEADER, d->raw, ret) < 0)
+    if (bv_block_decode(d, &h, p->seed, d->stored + BV_BLOCK_HEADER, ret) < 0)
         return bad_block(p, b, "does not match its digest", err);
     return 0;
 }

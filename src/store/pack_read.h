@@ -27,10 +27,18 @@ int bv_pack_header_parse(const uint8_t bytes[BV_PACK_HEADER], unsigned generatio
 /* The digest of a block: over those of its pages, of which only the last may be less than BV_PAGE_SIZE. */
 struct bv_digest bv_block_digest(uint64_t seed, const uint8_t *raw, size_t size);
 
-/* Decode the `h->stored` bytes into `raw`, of BV_BLOCK_MAX bytes, and compare the digest. *ret is where the raw bytes
- * are: `stored` if they were not compressed. Returns 0 or -1. */
-int bv_block_decode(ZSTD_DCtx *zstd, const struct bv_block_header *h, uint64_t seed, const uint8_t *stored,
-                    uint8_t *raw, const uint8_t **ret);
+/* What a thread needs to decode blocks: some 3 MiB. */
+struct bv_decoder {
+    uint8_t *raw, *shuffled, *stored; /* BV_BLOCK_MAX each, the last and a header */
+    ZSTD_DCtx *zstd;
+};
+void bv_decoder_init(struct bv_decoder *d);
+void bv_decoder_free(struct bv_decoder *d);
+
+/* Decode the `h->stored` bytes and compare the digest. *ret is where the raw bytes are, for nobody to trust after a
+ * failure: in `d`, or `stored` itself if they were not compressed. Returns 0 or -1. */
+int bv_block_decode(struct bv_decoder *d, const struct bv_block_header *h, uint64_t seed, const uint8_t *stored,
+                    const uint8_t **ret);
 
 struct bv_pack_reader {
     int fd;
@@ -43,14 +51,6 @@ struct bv_pack_reader {
  * Errors: BV_ECORRUPT, BV_EDENIED, BV_ESTORE. */
 int bv_pack_open(int dirfd, unsigned generation, uint64_t size, struct bv_pack_reader *ret, struct bv_error *err);
 void bv_pack_close(struct bv_pack_reader *p);
-
-/* What a thread needs to decode blocks: some 2 MiB. */
-struct bv_decoder {
-    uint8_t *raw, *stored; /* BV_BLOCK_MAX, and a header more */
-    ZSTD_DCtx *zstd;
-};
-void bv_decoder_init(struct bv_decoder *d);
-void bv_decoder_free(struct bv_decoder *d);
 
 /* Read and decode the block that the index says is there. *ret points into `d`, and is valid until its next use.
  * Errors: BV_ECORRUPT (says where). */

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "store/shuffle.h"
 #include "store/wire.h"
 
 /* Have the kernel begin to write while we still compress, so that the final fsync has little left to wait for. */
@@ -19,11 +20,11 @@
 
 /* Before a block is compressed, so much of it, in pieces from all over it, is tried. If that does not shrink by one
  * part in SAMPLE_GAIN, the block is stored as it is: the gain would not be worth the time, which is that of the restart
- * too.
- */
+ * too. For the same reason shuffling has to gain that much over plain compression. */
 #define SAMPLE_PIECE 2048u
 #define SAMPLE_COUNT 16u
-#define SAMPLE_GAIN  32u
+#define SAMPLE_ALL   (SAMPLE_PIECE * SAMPLE_COUNT)
+#define SAMPLE_GAIN  20u
 
 void bv_pack_start_writeback(struct bv_pack_writer *p)
 {
@@ -93,7 +94,8 @@ void bv_pack_end(struct bv_pack_writer *p)
 
 void bv_encoder_init(struct bv_encoder *e, int level)
 {
-    *e = (struct bv_encoder){.zstd = ZSTD_createCCtx(), .sample = bv_alloc(SAMPLE_PIECE * SAMPLE_COUNT)};
+    *e = (struct bv_encoder){
+        .zstd = ZSTD_createCCtx(), .sample = bv_alloc(SAMPLE_ALL), .shuffled = bv_alloc(BV_BLOCK_MAX)};
     if (!e->zstd) {
         fputs("bivouac: out of memory\n", stderr);
         abort();
@@ -105,35 +107,50 @@ void bv_encoder_free(struct bv_encoder *e)
 {
     ZSTD_freeCCtx(e->zstd);
     free(e->sample);
+    free(e->shuffled);
     *e = (struct bv_encoder){0};
 }
 
-static int is_incompressible(struct bv_encoder *e, const uint8_t *raw, size_t size, uint8_t *out)
+/* What `size` bytes shrink to; as much as they are if they do not. */
+static size_t compress(struct bv_encoder *e, const uint8_t *raw, size_t size, uint8_t *out)
 {
-    const size_t all = SAMPLE_PIECE * SAMPLE_COUNT;
-    if (size < 4 * all)
-        return 0;
+    size_t n = ZSTD_compress2(e->zstd, out, BV_STORED_ROOM, raw, size);
+    return ZSTD_isError(n) || n > size ? size : n;
+}
+
+static enum bv_codec choose_codec(struct bv_encoder *e, const uint8_t *raw, size_t size, uint8_t *out)
+{
+    if (size < 4 * SAMPLE_ALL)
+        return BV_CODEC_ZSTD;
     for (size_t i = 0; i < SAMPLE_COUNT; i++)
-        memcpy(e->sample + i * SAMPLE_PIECE, raw + size / SAMPLE_COUNT * i, SAMPLE_PIECE);
-    size_t n = ZSTD_compress2(e->zstd, out, BV_STORED_ROOM, e->sample, all);
-    return ZSTD_isError(n) || n > all - all / SAMPLE_GAIN;
+        memcpy(e->sample + i * SAMPLE_PIECE, raw + size / SAMPLE_COUNT / 8 * 8 * i, SAMPLE_PIECE);
+    size_t plain = compress(e, e->sample, SAMPLE_ALL, out);
+    bv_shuffle(e->sample, e->shuffled, SAMPLE_ALL);
+    size_t shuffled = compress(e, e->shuffled, SAMPLE_ALL, out);
+    if (shuffled + SAMPLE_ALL / SAMPLE_GAIN < plain)
+        return BV_CODEC_SHUFFLED;
+    return plain + SAMPLE_ALL / SAMPLE_GAIN < SAMPLE_ALL ? BV_CODEC_ZSTD : BV_CODEC_RAW;
 }
 
 size_t bv_block_encode(struct bv_encoder *e, const uint8_t *raw, size_t size, const struct bv_digest *digest,
                        uint8_t *out, uint8_t header[BV_BLOCK_HEADER])
 {
-    size_t n = 0;
-    if (!is_incompressible(e, raw, size, out)) {
-        n = ZSTD_compress2(e->zstd, out, BV_STORED_ROOM, raw, size);
-        if (ZSTD_isError(n) || n >= size)
-            n = 0;
+    enum bv_codec codec = choose_codec(e, raw, size, out);
+    size_t n = size;
+    if (codec == BV_CODEC_SHUFFLED) {
+        bv_shuffle(raw, e->shuffled, size);
+        n = compress(e, e->shuffled, size, out);
+    } else if (codec == BV_CODEC_ZSTD) {
+        n = compress(e, raw, size, out);
     }
+    if (n == size)
+        codec = BV_CODEC_RAW;
     autobuffer struct bv_buffer h = {0};
     bv_put_u32(&h, (uint32_t)size);
-    bv_put_u32(&h, (uint32_t)(n ? n : size));
-    bv_put_u32(&h, n ? BV_CODEC_ZSTD : BV_CODEC_RAW);
+    bv_put_u32(&h, (uint32_t)n);
+    bv_put_u32(&h, codec);
     bv_put_u32(&h, 0);
     bv_put(&h, digest->bytes, sizeof(digest->bytes));
     memcpy(header, h.bytes, BV_BLOCK_HEADER);
-    return n;
+    return codec == BV_CODEC_RAW ? 0 : n;
 }

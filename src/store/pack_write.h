@@ -35,10 +35,10 @@ void bv_pack_end(struct bv_pack_writer *p);
 
 /* --- encoding, in any thread --- */
 
-/* What a thread needs to encode blocks. */
+/* What a thread needs to encode blocks: some 2 MiB. */
 struct bv_encoder {
     ZSTD_CCtx *zstd;
-    uint8_t *sample;
+    uint8_t *sample, *shuffled;
 };
 void bv_encoder_init(struct bv_encoder *e, int level);
 void bv_encoder_free(struct bv_encoder *e);

@@ -111,6 +111,24 @@ static void text_is_compressed(void **state)
     assert_stream(g, "text", bytes, 4 * MIB);
 }
 
+static void numbers_are_compressed(void **state)
+{
+    struct fixture *f = *state;
+    struct bv_gen_writer *w = begin_generation(&f->job, 1, 0);
+    size_t size = 2 * MIB + 5003; /* no whole number of words in the last block */
+    autofree uint8_t *bytes = bv_alloc(size + 8);
+    uint64_t seed = 5;
+    for (size_t at = 0; at < size; at += sizeof(double)) {
+        double x = 1e3 + (double)at / 1e6 + 1e-6 * next_random(&seed);
+        memcpy(bytes + at, &x, sizeof(x));
+    }
+    add_stream(w, "field", bytes, size);
+    struct bv_gen_stats s = commit_generation(&f->job, w, 1, 0);
+    assert_in_range(s.stored_bytes, 1, size / 10 * 8);
+    autogen struct bv_gen *g = open_generation(&f->job, 1);
+    assert_stream(g, "field", bytes, size);
+}
+
 static void two_thousand_small_streams_share_blocks(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +375,7 @@ int main(void)
         store_test(zero_pages_are_not_stored_and_come_back_as_holes),
         store_test(a_sparse_file_of_a_tebibyte_costs_what_its_data_cost),
         store_test(text_is_compressed),
+        store_test(numbers_are_compressed),
         store_test(two_thousand_small_streams_share_blocks),
         store_test(the_content_comes_back_with_the_manifest),
         store_test(a_stream_name_is_clean_relative_and_unique),

@@ -179,7 +179,7 @@ static void impossible_block_headers_are_refused(void **state)
         {3, 1},  /* larger than a block may be */
         {4, 0},  /* nothing stored */
         {5, 1},  /* compressed to more than it was */
-        {8, 2},  /* a codec that nobody knows */
+        {8, 3},  /* a codec that nobody knows */
         {8, 0},  /* stored as it is, but of another size */
         {12, 1}, /* flags */
     };
