@@ -49,7 +49,7 @@ int bv_generation_next(const struct bv_job *j, unsigned *ret, struct bv_error *e
 /* Begin generation `number` for attempt `attempt` in the uncommitted directory; reads the base's index, starts the
  * threads. Functions of one writer are to be called by one thread at a time. Errors: BV_ENOSPACE, BV_ESTORE.
  *
- * Memory: 8 MiB per GiB of the base, 8 MiB per GiB of new pages, 1.6 MiB per thread, and the slabs. */
+ * Memory: 10 MiB per GiB of the base, 10 MiB per GiB of new pages, 4 MiB per thread, 6 MiB, and the slabs. */
 int bv_gen_writer_open(const struct bv_job *j, unsigned number, unsigned attempt, const struct bv_gen_options *options,
                        struct bv_gen_writer **ret, struct bv_error *err);
 

@@ -119,7 +119,7 @@ static void numbers_are_compressed(void **state)
     autofree uint8_t *bytes = bv_alloc(size + 8);
     uint64_t seed = 5;
     for (size_t at = 0; at < size; at += sizeof(double)) {
-        double x = 1e3 + (double)at / 1e6 + 1e-6 * next_random(&seed);
+        double x = 1e3 + (double)at / 1e6 + 1e-9 * next_random(&seed);
         memcpy(bytes + at, &x, sizeof(x));
     }
     add_stream(w, "field", bytes, size);
