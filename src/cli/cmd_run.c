@@ -29,6 +29,7 @@ static const char usage[] =
     "      --accept-changed      continue although a file that is too large to copy has changed\n"
     "      --on-bad-checkpoint fail|fresh\n"
     "                            what to do if checkpoints exist and none verifies (default: fail)\n"
+    "      --staging SIZE        memory in which a checkpoint is staged (default: half of what can be had)\n"
     "      --lease TIME          how long another host must wait for a silent supervisor (default: 60s)\n"
     "      --takeover            the earlier supervisor is known to be dead: do not wait for its lease\n"
     "  -h, --help                show this\n";
@@ -43,6 +44,7 @@ enum {
     OPT_CHDIR,
     OPT_ACCEPT,
     OPT_ON_BAD,
+    OPT_STAGING,
     OPT_LEASE,
     OPT_TAKEOVER,
 };
@@ -59,6 +61,7 @@ static const struct option options[] = {
     {"chdir", required_argument, NULL, OPT_CHDIR},
     {"accept-changed", no_argument, NULL, OPT_ACCEPT},
     {"on-bad-checkpoint", required_argument, NULL, OPT_ON_BAD},
+    {"staging", required_argument, NULL, OPT_STAGING},
     {"lease", required_argument, NULL, OPT_LEASE},
     {"takeover", no_argument, NULL, OPT_TAKEOVER},
     {"help", no_argument, NULL, 'h'},
@@ -144,6 +147,11 @@ static int apply(int option, struct bv_supervise_options *o, struct bv_spec *spe
         if (choose("on-bad-checkpoint", optarg, "fail", "fresh", &fresh, err) < 0)
             return -1;
         o->on_bad = fresh ? BV_ON_BAD_FRESH : BV_ON_BAD_FAIL;
+        return 0;
+    case OPT_STAGING:
+        if (cmd_parse_size(optarg, &limit, err) < 0)
+            return -1;
+        o->staging = limit;
         return 0;
     case OPT_LEASE:
         return cmd_parse_duration(optarg, &o->lease, err);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
+#include "engine/engine.h"
 
 static const struct {
     const char *name;
@@ -50,6 +51,9 @@ static int open_standard_files(void)
 
 int main(int argc, char **argv)
 {
+    int hook = bv_engine_hook_main();
+    if (hook >= 0)
+        return hook;
     if (open_standard_files() < 0)
         return BV_EINTERNAL;
     if (argc < 2) {

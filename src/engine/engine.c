@@ -16,3 +16,8 @@ const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err)
     bv_fail(err, BV_EUSAGE, 0, "there is no engine called '%s'", name);
     return NULL;
 }
+
+int bv_engine_hook_main(void)
+{
+    return criu_hook_main();
+}

@@ -20,6 +20,7 @@ enum bv_engine_capability {
     BV_ENGINE_FROZEN_HOOK = 1 << 2,   /* calls back while the tree is frozen and the images are complete */
     BV_ENGINE_TCP = 1 << 3,           /* keeps TCP connections inside a private network */
     BV_ENGINE_TTY = 1 << 4,           /* keeps a terminal whose master is Bivouac's */
+    BV_ENGINE_STREAM = 1 << 5,        /* can hand its images over through pipes while it dumps */
 };
 
 enum bv_leave {
@@ -37,6 +38,7 @@ struct bv_engine_pipe {
 
 struct bv_engine_dump {
     pid_t root;
+    int stream;    /* images go to the stream that was opened on `images_fd`, not into files */
     int images_fd; /* empty directory for the engine's files */
     enum bv_leave leave;
     int private_network;
@@ -61,6 +63,14 @@ struct bv_engine_restore {
     void *arg;
 };
 
+/* Images on their way from an engine, received by a process that need not be in the capsule. */
+struct bv_engine_stream;
+
+struct bv_engine_image {
+    char name[256]; /* a plain file name */
+    int pipe;       /* its bytes, until end of file; owned by the receiver */
+};
+
 struct bv_engine_info {
     char version[64];
     char path[4096];
@@ -79,10 +89,23 @@ struct bv_engine {
     /* Errors: BV_ENOENGINE, BV_EENGINE (with the tail of the engine's log), BV_ENOSPACE, or what `frozen` reported. */
     int (*dump)(struct bv_engine_dump *d, struct bv_error *err);
 
+    /* With BV_ENGINE_STREAM. Open the receiving side in the images directory, before the dump begins. */
+    int (*stream_open)(int images_fd, struct bv_engine_stream **ret, struct bv_error *err);
+    /* What to poll for the next image; -1 when no more can come. */
+    int (*stream_fd)(const struct bv_engine_stream *s);
+    /* Receive what `stream_fd` has announced: 1 = an image begins, 0 = nothing yet, or no more.
+     * Errors: BV_EPROTO if the engine talks nonsense. */
+    int (*stream_next)(struct bv_engine_stream *s, struct bv_engine_image *ret, struct bv_error *err);
+    void (*stream_close)(struct bv_engine_stream *s);
+
     /* Restore the tree. Its root becomes a child of the calling process or of the capsule's init.
      * Errors: BV_ENOENGINE, BV_ERESTORE (with the tail of the log), BV_ECHANGED, BV_EHOST, or what `restored` said. */
     int (*restore)(const struct bv_engine_restore *r, struct bv_error *err);
 };
+
+/* An engine may run Bivouac's own program again as a hook of its. To be called first by main(): -1 = this is no hook,
+ * else the exit status. */
+int bv_engine_hook_main(void);
 
 /* The engine called `name`, NULL = the default one. Errors: BV_EUSAGE. Static. */
 const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err);

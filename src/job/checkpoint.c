@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -22,12 +23,14 @@ static const char *const leave_names[] = {
     [BV_LEAVE_DEAD] = "dead",
 };
 
-int checkpoint_sock(const struct supervisor *s)
+int checkpoint_operation_sock(const struct supervisor *s)
 {
-    const struct checkpoint *c = &s->checkpoint;
-    if (c->state == CHECKPOINT_DUMPING)
-        return c->op_sock;
-    return c->state == CHECKPOINT_WRITING ? c->writer.sock : -1;
+    return s->checkpoint.state == CHECKPOINT_DUMPING ? s->checkpoint.op_sock : -1;
+}
+
+int checkpoint_writer_sock(const struct supervisor *s)
+{
+    return s->checkpoint.writer.sock;
 }
 
 /* Back to CHECKPOINT_NONE; with nothing of it left on disk but what was committed. */
@@ -166,6 +169,7 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     bv_json_set(request, "leave", json_string(leave_names[c->leave]));
     bv_json_set(request, "final", json_boolean(c->leave == BV_LEAVE_DEAD));
     bv_json_set(request, "tty", json_boolean(s->master >= 0));
+    bv_json_set(request, "stream", json_boolean(c->streams));
     int fds[] = {sock, c->staging};
     if (bv_capsule_operate(&s->capsule, request, 0, fds, 2, err) < 0)
         return -1;
@@ -173,20 +177,74 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     return 0;
 }
 
+/* The newest generation, which most pages will be found in again; 0 if there is none that can be used. */
+static unsigned find_base(const struct supervisor *s)
+{
+    autofree unsigned *list = NULL;
+    size_t n = 0;
+    autogen struct bv_gen *g = NULL;
+    if (bv_generation_list(&s->job, &list, &n, NULL) < 0 || n == 0 || bv_gen_open(&s->job, list[n - 1], &g, NULL) < 0)
+        return 0;
+    return list[n - 1];
+}
+
+/* A terminal's master comes back from the engine by another way than streams do. */
+static int can_stream(const struct supervisor *s)
+{
+    return (s->engine->capabilities & BV_ENGINE_STREAM) && s->master < 0;
+}
+
+static int open_images(struct supervisor *s, struct bv_engine_stream **ret, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (mkdirat(c->staging, "images", 0700) < 0)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
+    c->streams = can_stream(s);
+    if (!c->streams)
+        return 0;
+    autoclose int images = openat(c->staging, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (images < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot open the staging directory");
+    return s->engine->stream_open(images, ret, err);
+}
+
 static int begin(struct supervisor *s, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
-    int pair[2];
+    struct bv_engine_stream *stream = NULL;
     if (bv_attempt_check(&s->attempt, err) < 0 || bv_generation_next(&s->job, &c->generation, err) < 0 ||
-        bv_staging_create(&s->job, s->attempt.number, &c->staging, err) < 0)
+        bv_staging_create(&s->job, s->attempt.number, &c->staging, err) < 0 || open_images(s, &stream, err) < 0)
         return -1;
     bv_fault_point("checkpoint-staged");
+    struct bv_writer_config config = {
+        .job = &s->job,
+        .generation = c->generation,
+        .attempt = s->attempt.number,
+        .base = find_base(s),
+        .staging = c->staging,
+        .engine = s->engine,
+        .stream = stream,
+        .expected_bytes = tree_memory(s),
+        .staging_limit = s->options->staging,
+    };
+    return bv_writer_start(&config, &c->writer, err);
+}
+
+/* The writer is ready to receive: let the engine loose. */
+static int dump(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
     c->op_sock = pair[0];
     int rc = send_request(s, pair[1], err);
     close(pair[1]);
-    return rc;
+    if (rc < 0)
+        return -1;
+    c->state = CHECKPOINT_DUMPING;
+    control_progress(s, "dump");
+    return 0;
 }
 
 int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, const char *reason,
@@ -204,8 +262,7 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
         clear(s);
         return -1;
     }
-    c->state = CHECKPOINT_DUMPING;
-    control_progress(s, "dump");
+    c->state = CHECKPOINT_PREPARING;
     return 0;
 }
 
@@ -236,11 +293,11 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     return 0;
 }
 
-static int start_writer(struct supervisor *s, struct bv_error *err)
+static int finish_writing(struct supervisor *s, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
     bv_json_set(c->content, "frozen_ns", json_integer(c->frozen_ns));
-    if (bv_writer_start(&s->job, c->generation, s->attempt.number, c->staging, c->content, &c->writer, err) < 0)
+    if (bv_writer_finish(&c->writer, c->content, err) < 0)
         return -1;
     c->state = CHECKPOINT_WRITING;
     control_progress(s, "write");
@@ -253,7 +310,7 @@ static int on_frozen(struct supervisor *s, const json_t *message, struct bv_erro
     if (bv_attempt_check(&s->attempt, err) < 0 || describe(s, message, err) < 0)
         return -1;
     if (c->leave == BV_LEAVE_DEAD)
-        return start_writer(s, err);
+        return finish_writing(s, err);
     autojson json_t *go = json_pack("{s:s}", "verdict", "go");
     return bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), err);
 }
@@ -273,7 +330,7 @@ void checkpoint_on_operation(struct supervisor *s)
         rc = on_frozen(s, m.body, &err);
     } else if (strcmp(is, "done") == 0) {
         c->frozen_ns = json_integer_value(json_object_get(m.body, "frozen_ns"));
-        rc = start_writer(s, &err);
+        rc = finish_writing(s, &err);
     } else {
         const char *text = json_string_value(json_object_get(m.body, "text"));
         rc =
@@ -322,7 +379,10 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     bv_json_set(r, "frozen_s", json_real((double)c->frozen_ns / 1e9));
     bv_json_set(r, "total_s", json_real((double)(bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns) / 1e9));
     bv_json_set(r, "raw_bytes", json_incref(json_object_get(written, "raw_bytes")));
+    bv_json_set(r, "new_bytes", json_incref(json_object_get(written, "new_bytes")));
     bv_json_set(r, "stored_bytes", json_incref(json_object_get(written, "stored_bytes")));
+    bv_json_set(r, "write_s", json_real((double)json_integer_value(json_object_get(written, "write_ns")) / 1e9));
+    bv_json_set(r, "sync_s", json_real((double)json_integer_value(json_object_get(written, "sync_ns")) / 1e9));
     bv_json_set(r, "warnings", json_incref(json_object_get(c->content, "warnings")));
     return r;
 }
@@ -358,7 +418,10 @@ void checkpoint_on_writer(struct supervisor *s)
     automsg struct bv_msg m = {0};
     int got = bv_msg_recv(c->writer.sock, &m, bv_deadline_in(5), &err);
     const char *is = got > 0 ? json_string_value(json_object_get(m.body, "is")) : NULL;
-    if (is && strcmp(is, "written") == 0) {
+    if (is && strcmp(is, "ready") == 0) {
+        if (dump(s, &err) == 0)
+            return;
+    } else if (is && strcmp(is, "written") == 0) {
         if (commit(s, &err) == 0) {
             committed(s, m.body);
             return;

@@ -108,7 +108,7 @@ void control_progress(struct supervisor *s, const char *phase)
 
 static json_t *status_json(struct supervisor *s)
 {
-    static const char *const states[] = {"running", "dumping", "writing"};
+    static const char *const states[] = {"running", "preparing", "dumping", "writing"};
     return json_pack("{s:b, s:s, s:i, s:i, s:i, s:b, s:s}", "ok", 1, "job", s->job.id, "attempt",
                      (int)s->attempt.number, "root_pid", (int)supervisor_root_pid(s), "supervisor_pid", (int)getpid(),
                      "private_network", s->spec.private_network, "state", states[s->checkpoint.state]);

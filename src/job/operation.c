@@ -132,6 +132,7 @@ static int checkpoint(struct context *x, struct bv_error *err)
     struct bv_engine_dump d = {
         .root = x->root,
         .images_fd = images,
+        .stream = json_is_true(json_object_get(x->request, "stream")),
         .leave = parse_leave(x->request),
         .private_network = x->op->spec->private_network,
         .tty = json_is_true(json_object_get(x->request, "tty")),

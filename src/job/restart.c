@@ -34,15 +34,21 @@ static int is_known_stream(const char *name)
            ((n == 6 && memcmp(name, "images", n) == 0) || (n == 5 && memcmp(name, "files", n) == 0));
 }
 
-static int unpack_stream(struct bv_gen *g, size_t i, int staging, struct bv_error *err)
+struct unpack {
+    int staging;
+    int unknown; /* the generation has a stream that no checkpoint of ours has */
+};
+
+static int open_target(void *arg, const char *name, uint64_t size)
 {
-    const char *name = bv_gen_stream(g, i).name;
-    if (!is_known_stream(name))
-        return bv_fail(err, BV_ECORRUPT, 0, "the generation has an unknown stream");
-    autoclose int fd = openat(staging, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return bv_fail(err, bv_store_code(errno), errno, "cannot stage %s", name);
-    return bv_gen_stream_copy(g, i, fd, err);
+    struct unpack *u = arg;
+    (void)size;
+    u->unknown |= !is_known_stream(name);
+    if (u->unknown) {
+        errno = EINVAL;
+        return -1;
+    }
+    return openat(u->staging, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 /* Stage everything; reading verifies every block. */
@@ -54,9 +60,9 @@ static int unpack(struct supervisor *s, struct bv_gen *g, int *ret_staging, stru
         return -1;
     if (mkdirat(staging, "images", 0700) < 0 || mkdirat(staging, BV_CAPTURE_FILES, 0700) < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
-    for (size_t i = 0; i < bv_gen_stream_count(g); i++)
-        if (unpack_stream(g, i, staging, err) < 0)
-            return -1;
+    struct unpack u = {.staging = staging};
+    if (bv_gen_copy_all(g, open_target, &u, 0, err) < 0)
+        return u.unknown ? bv_fail(err, BV_ECORRUPT, 0, "the generation has an unknown stream") : -1;
     *ret_staging = steal_fd(&staging);
     return 0;
 }

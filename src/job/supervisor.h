@@ -20,9 +20,10 @@ struct bv_supervise_options {
     int accept_changed;     /* go on although recorded files have changed */
     int restart_only;       /* never start the command from the beginning */
     enum bv_on_bad_checkpoint on_bad;
-    int vouched;   /* the previous attempt is known to be dead */
-    double lease;  /* s, 0 = default */
-    unsigned keep; /* generations to keep, 0 = default (2) */
+    int vouched;      /* the previous attempt is known to be dead */
+    double lease;     /* s, 0 = default */
+    unsigned keep;    /* generations to keep, 0 = default (2) */
+    uint64_t staging; /* bytes of memory to stage a checkpoint in, 0 = what the machine can spare */
 };
 
 enum bv_ending {

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "job/supervisor_private.h"
 
-#define POLL_MAX (8 + CLIENTS_MAX)
+#define POLL_MAX (SLOT_CLIENTS + CLIENTS_MAX)
 
 /* The lease is kept alive by whoever can still write to the store. Who cannot must assume, when it has run out, that
  * another has taken over. */
@@ -153,14 +153,23 @@ static void on_capsule(struct supervisor *s)
     }
 }
 
-enum { SLOT_SIGNALS, SLOT_CAPSULE, SLOT_LISTENER, SLOT_CHECKPOINT, SLOT_RELAYS, SLOT_CLIENTS = SLOT_RELAYS + 3 };
+enum {
+    SLOT_SIGNALS,
+    SLOT_CAPSULE,
+    SLOT_LISTENER,
+    SLOT_OPERATION,
+    SLOT_WRITER,
+    SLOT_RELAYS,
+    SLOT_CLIENTS = SLOT_RELAYS + 3
+};
 
 static void fill_slots(struct supervisor *s, struct pollfd p[POLL_MAX])
 {
     p[SLOT_SIGNALS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
     p[SLOT_CAPSULE] = (struct pollfd){.fd = s->capsule.sock, .events = POLLIN};
     p[SLOT_LISTENER] = (struct pollfd){.fd = s->listener, .events = POLLIN};
-    p[SLOT_CHECKPOINT] = (struct pollfd){.fd = checkpoint_sock(s), .events = POLLIN};
+    p[SLOT_OPERATION] = (struct pollfd){.fd = checkpoint_operation_sock(s), .events = POLLIN};
+    p[SLOT_WRITER] = (struct pollfd){.fd = checkpoint_writer_sock(s), .events = POLLIN};
     for (int i = 0; i < 3; i++)
         p[SLOT_RELAYS + i] = s->relay[i] ? bv_relay_poll(s->relay[i]) : (struct pollfd){.fd = -1};
     for (int i = 0; i < CLIENTS_MAX; i++)
@@ -174,11 +183,12 @@ static void dispatch(struct supervisor *s, const struct pollfd p[POLL_MAX])
             bv_relay_step(s->relay[i], p[SLOT_RELAYS + i].revents);
     if (p[SLOT_SIGNALS].revents)
         read_signals(s);
-    /* What the operation says comes before that it ended. */
-    if (p[SLOT_CHECKPOINT].revents && s->checkpoint.state == CHECKPOINT_DUMPING)
-        checkpoint_on_operation(s);
-    else if (p[SLOT_CHECKPOINT].revents && s->checkpoint.state == CHECKPOINT_WRITING)
+    /* The cause before its consequence: a writer that fails breaks the engine's pipes; and what the operation says
+     * comes before that it ended. */
+    if (p[SLOT_WRITER].revents)
         checkpoint_on_writer(s);
+    if (p[SLOT_OPERATION].revents && checkpoint_operation_sock(s) == p[SLOT_OPERATION].fd)
+        checkpoint_on_operation(s);
     if (!s->ended && p[SLOT_CAPSULE].revents)
         on_capsule(s);
     if (!s->ended && p[SLOT_LISTENER].revents)
@@ -193,7 +203,7 @@ void supervisor_loop(struct supervisor *s)
     while (!s->ended) {
         struct pollfd p[POLL_MAX];
         fill_slots(s, p);
-        int n = poll(p, POLL_MAX - 1, next_timer_ms(s));
+        int n = poll(p, POLL_MAX, next_timer_ms(s));
         if (n > 0)
             dispatch(s, p);
         if (!s->ended)

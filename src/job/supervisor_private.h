@@ -24,8 +24,9 @@
 
 enum checkpoint_state {
     CHECKPOINT_NONE,
-    CHECKPOINT_DUMPING, /* the operation works in the capsule */
-    CHECKPOINT_WRITING, /* the writer works */
+    CHECKPOINT_PREPARING, /* the writer gets its staging memory */
+    CHECKPOINT_DUMPING,   /* the operation works in the capsule */
+    CHECKPOINT_WRITING,   /* the writer works */
 };
 
 struct checkpoint {
@@ -36,6 +37,7 @@ struct checkpoint {
     int64_t begun_ns, frozen_ns;
     int staging;
     int op_sock;
+    int streams; /* the engine's images come through pipes */
     struct bv_writer writer;
     json_t *content;  /* of the manifest, being collected */
     json_t *findings; /* of the preflight */
@@ -119,7 +121,8 @@ void checkpoint_on_operation(struct supervisor *s);
 void checkpoint_on_writer(struct supervisor *s);
 void checkpoint_on_deadline(struct supervisor *s);
 void checkpoint_fail(struct supervisor *s, const struct bv_error *e);
-int checkpoint_sock(const struct supervisor *s); /* what to poll, -1 = nothing */
+int checkpoint_operation_sock(const struct supervisor *s); /* what to poll, -1 = nothing */
+int checkpoint_writer_sock(const struct supervisor *s);
 
 /* --- restart.c --- */
 struct restart {

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,20 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "job/receive.h"
+#include "proc/memory.h"
+
+#define SEND_TIMEOUT  60 /* s; both sides always read */
+#define STAGING_EXTRA (64ULL << 20)
+
+struct writer {
+    const struct bv_writer_config *config;
+    int sock;
+    struct bv_gen_writer *gen;
+    struct bv_slabs *slabs;
+    struct bv_receive *receive; /* NULL where the engine does not stream */
+    json_t *content;            /* set: finish when all images are here */
+};
 
 /* The engine's logs and statistics are not part of a job's state. */
 static int is_image(const char *name)
@@ -20,89 +35,127 @@ static int is_image(const char *name)
     return strstr(name, ".img") != NULL;
 }
 
-/* Every file of directory `dir`/`sub` as stream "sub/name"; each raw file goes as soon as it is in the pack. */
-static int add_all(struct bv_gen_writer *w, int staging, const char *sub, int (*wanted)(const char *),
-                   struct bv_error *err)
+static int add_one(struct writer *w, int dir, const char *file, const char *name, struct bv_error *err)
 {
-    int fd = openat(staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    autoclose int in = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot open the staged %s", file);
+    return bv_gen_writer_add(w->gen, name, in, (uint64_t)st.st_size, err);
+}
+
+/* Every file of directory `sub` as stream "sub/name"; each raw file goes as soon as it is in the pack. */
+static int add_all(struct writer *w, const char *sub, int (*wanted)(const char *), struct bv_error *err)
+{
+    int fd = openat(w->config->staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return bv_fail(err, BV_ESTORE, errno, "cannot list the staging directory");
     for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        struct stat st;
         if (e->d_name[0] == '.' || (wanted && !wanted(e->d_name)))
             continue;
-        autoclose int in = openat(fd, e->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        if (in < 0 || fstat(in, &st) < 0)
-            return bv_fail(err, BV_ESTORE, errno, "cannot open the staged %s", e->d_name);
         autofree char *name = bv_asprintf("%s/%s", sub, e->d_name);
-        if (bv_gen_writer_add(w, name, in, (uint64_t)st.st_size, err) < 0)
+        if (add_one(w, fd, e->d_name, name, err) < 0)
             return -1;
         unlinkat(fd, e->d_name, 0);
     }
     return 0;
 }
 
-static int add_one(struct bv_gen_writer *w, int staging, const char *name, struct bv_error *err)
+static int tell(struct writer *w, json_t *message, struct bv_error *err)
 {
-    struct stat st;
-    autoclose int in = openat(staging, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (in < 0 || fstat(in, &st) < 0)
-        return bv_fail(err, BV_ESTORE, errno, "cannot open the staged %s", name);
-    return bv_gen_writer_add(w, name, in, (uint64_t)st.st_size, err);
+    autojson json_t *owned = message;
+    return bv_msg_send(w->sock, owned, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
 }
 
-/* Only for the message when space runs out. */
-static uint64_t staged_bytes(int staging, const char *sub)
+/* Half of what can be had, and no more than the job could fill: a checkpoint must not cost the job its memory. */
+static uint64_t staging_limit(const struct bv_writer_config *c)
 {
-    uint64_t sum = 0;
-    struct stat st;
-    int fd = openat(staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
-        if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-            sum += (uint64_t)st.st_size;
-    return sum;
+    uint64_t limit = c->staging_limit ? c->staging_limit : bv_memory_available() / 2;
+    uint64_t enough = c->expected_bytes + STAGING_EXTRA;
+    return limit < enough ? limit : enough;
 }
 
-static int write_generation(const struct bv_job *job, unsigned generation, unsigned attempt, int staging,
-                            const json_t *content, struct bv_gen_stats *stats, struct bv_error *err)
+static int prepare(struct writer *w, struct bv_error *err)
 {
-    struct bv_gen_writer *w;
-    struct bv_gen_options options = {
-        .expected_bytes = staged_bytes(staging, "images") + staged_bytes(staging, "files"),
-    };
-    if (bv_gen_writer_open(job, generation, attempt, &options, &w, err) < 0)
+    const struct bv_writer_config *c = w->config;
+    struct bv_gen_options options = {.base = c->base, .expected_bytes = c->expected_bytes};
+    if (bv_gen_writer_open(c->job, c->generation, c->attempt, &options, &w->gen, err) < 0)
         return -1;
-    int rc = add_all(w, staging, "images", is_image, err);
-    if (rc == 0)
-        rc = add_all(w, staging, "files", NULL, err);
-    if (rc == 0)
-        rc = add_one(w, staging, "capture.json", err);
-    if (rc == 0)
-        rc = bv_gen_writer_finish(w, content, stats, err);
-    bv_gen_writer_close(w);
-    return rc;
+    if (c->stream) {
+        uint64_t limit = staging_limit(c);
+        w->slabs = bv_slabs_new(limit, c->expected_bytes < limit ? c->expected_bytes : limit);
+        if (!w->slabs)
+            return bv_fail(err, BV_EINTERNAL, errno, "cannot get staging memory");
+        w->receive = bv_receive_new(c->engine, c->stream, w->gen, w->slabs);
+        bv_gen_writer_hold(w->gen);
+    }
+    return tell(w, json_pack("{s:s}", "is", "ready"), err);
 }
 
-static void writer_main(const struct bv_job *job, unsigned generation, unsigned attempt, int staging,
-                        const json_t *content, int sock)
+static int on_request(struct writer *w, struct bv_error *err)
 {
+    automsg struct bv_msg m = {0};
+    if (bv_msg_recv(w->sock, &m, bv_deadline_in(5), NULL) <= 0)
+        _exit(1); /* the supervisor is gone, or has given this up */
+    const char *what = json_string_value(json_object_get(m.body, "do"));
+    if (!what || strcmp(what, "finish") != 0 || w->content)
+        return bv_fail(err, BV_EPROTO, 0, "an unknown request");
+    w->content = json_incref(json_object_get(m.body, "content"));
+    bv_gen_writer_go(w->gen);
+    return 0;
+}
+
+/* Receive until the supervisor says that all is dumped, and all of it is here. */
+static int receive_all(struct writer *w, struct bv_error *err)
+{
+    autofree struct pollfd *p = NULL;
+    while (!w->content || (w->receive && !bv_receive_idle(w->receive))) {
+        size_t n = w->receive ? bv_receive_count(w->receive) : 0;
+        p = bv_realloc(p, n + 1, sizeof(p[0]));
+        p[0] = (struct pollfd){.fd = w->sock, .events = POLLIN};
+        if (w->receive)
+            bv_receive_poll(w->receive, p + 1);
+        if (poll(p, (nfds_t)n + 1, -1) < 0 && errno != EINTR)
+            return bv_fail(err, BV_EINTERNAL, errno, "poll");
+        if (w->receive && bv_receive_step(w->receive, p + 1, err) < 0)
+            return -1;
+        if (p[0].revents && on_request(w, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int write_generation(struct writer *w, struct bv_gen_stats *stats, struct bv_error *err)
+{
+    if (prepare(w, err) < 0 || receive_all(w, err) < 0 || add_all(w, "images", is_image, err) < 0 ||
+        add_all(w, "files", NULL, err) < 0 || add_one(w, w->config->staging, "capture.json", "capture.json", err) < 0)
+        return -1;
+    return bv_gen_writer_finish(w->gen, w->content, stats, err);
+}
+
+static void writer_main(const struct bv_writer_config *config, int sock)
+{
+    struct writer w = {.config = config, .sock = sock};
     struct bv_error err = {0};
     struct bv_gen_stats s = {0};
     prctl(PR_SET_NAME, "bivouac-writer");
     json_t *answer;
-    if (write_generation(job, generation, attempt, staging, content, &s, &err) < 0)
+    if (write_generation(&w, &s, &err) < 0)
         answer = json_pack("{s:s, s:i, s:o}", "is", "failed", "code", (int)err.code, "text", bv_json_bytes(err.text));
     else
-        answer = json_pack("{s:s, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
-                           "stored_bytes", (json_int_t)s.stored_bytes, "write_ns", (json_int_t)s.write_ns, "sync_ns",
-                           (json_int_t)s.sync_ns);
-    _exit(bv_msg_send(sock, answer, NULL, 0, bv_deadline_in(60), NULL) < 0);
+        answer = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
+                           "new_bytes", (json_int_t)s.new_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "write_ns",
+                           (json_int_t)s.write_ns, "sync_ns", (json_int_t)s.sync_ns);
+    /* Pipes close only now: an engine that is still writing must find the reason told when its write fails. */
+    int rc = tell(&w, answer, NULL);
+    bv_receive_free(w.receive);
+    if (err.code)
+        bv_gen_writer_close(w.gen);
+    _exit(rc < 0);
 }
 
-int bv_writer_start(const struct bv_job *job, unsigned generation, unsigned attempt, int staging, const json_t *content,
-                    struct bv_writer *ret, struct bv_error *err)
+int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -114,15 +167,24 @@ int bv_writer_start(const struct bv_job *job, unsigned generation, unsigned atte
         if (getppid() != parent)
             _exit(1);
         close(pair[0]);
-        writer_main(job, generation, attempt, staging, content, pair[1]);
+        writer_main(config, pair[1]);
     }
+    int saved = errno;
     close(pair[1]);
+    if (config->stream)
+        config->engine->stream_close(config->stream);
     if (pid < 0) {
         close(pair[0]);
-        return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
+        return bv_fail(err, BV_EINTERNAL, saved, "cannot fork");
     }
     *ret = (struct bv_writer){.pid = pid, .sock = pair[0]};
     return 0;
+}
+
+int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err)
+{
+    autojson json_t *m = json_pack("{s:s, s:O}", "do", "finish", "content", content);
+    return bv_msg_send(w->sock, m, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
 }
 
 void bv_writer_end(struct bv_writer *w)

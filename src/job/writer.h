@@ -5,19 +5,38 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "engine/engine.h"
 #include "store/generation.h"
 
-/* The process that turns a staged checkpoint into an uncommitted generation: it compresses, writes and syncs, while the
- * supervisor goes on relaying. It dies with the supervisor. */
+/* The process that makes an uncommitted generation of a dump: it receives the engine's images into staging memory while
+ * the job is frozen, and deduplicates, compresses, writes and syncs them when the job runs again, while the supervisor
+ * goes on relaying. It dies with the supervisor.
+ *
+ *   supervisor            writer
+ *                      <- {is: ready}           staging memory stands; the dump may begin
+ *   {do: finish, content} ->                    all images are dumped, all files are staged, the CPUs are free
+ *                      <- {is: written, …}      the generation is complete, not committed
+ *                      <- {is: failed, code, text}   at any time instead
+ */
+
+struct bv_writer_config {
+    const struct bv_job *job;
+    unsigned generation, attempt;
+    unsigned base; /* generation to deduplicate against, 0 = none */
+    int staging;   /* directory: images/ (where the engine does not stream), files/, capture.json */
+    const struct bv_engine *engine;
+    struct bv_engine_stream *stream; /* NULL = the engine writes files; the writer's own from now on */
+    uint64_t expected_bytes;         /* of the job's memory */
+    uint64_t staging_limit;          /* bytes of staging memory, 0 = what the machine can spare */
+};
 
 struct bv_writer {
     pid_t pid;
-    int sock; /* one message comes: {is: written, totals: {…}} or {is: failed, code, text} */
+    int sock;
 };
 
-/* Start it. `content` goes into the manifest. */
-int bv_writer_start(const struct bv_job *job, unsigned generation, unsigned attempt, int staging, const json_t *content,
-                    struct bv_writer *ret, struct bv_error *err);
+int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err);
+int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err);
 
 /* Kill it if it still runs, and reap it. */
 void bv_writer_end(struct bv_writer *w);

@@ -18,6 +18,11 @@ struct bv_digest bv_digest_of(const void *bytes, size_t size)
     return canonical(XXH3_128bits(bytes, size));
 }
 
+struct bv_digest bv_digest_page(uint64_t seed, const void *bytes, size_t size)
+{
+    return canonical(XXH3_128bits_withSeed(bytes, size, seed));
+}
+
 void bv_digest_text(const struct bv_digest *d, char ret[BV_DIGEST_TEXT])
 {
     int n = snprintf(ret, BV_DIGEST_TEXT, "%s", BV_DIGEST_PREFIX);

@@ -18,6 +18,11 @@ struct bv_digest {
 #define BV_DIGEST_TEXT   42 /* with the NUL */
 
 struct bv_digest bv_digest_of(const void *bytes, size_t size);
+
+/* Of a page. These do more than find accidents: equal digests are taken for equal pages. So they are seeded with a
+ * number drawn for the job: who can choose some of a job's data, but does not know the seed, cannot look for two pages
+ * that the job would confuse. */
+struct bv_digest bv_digest_page(uint64_t seed, const void *bytes, size_t size);
 void bv_digest_text(const struct bv_digest *d, char ret[BV_DIGEST_TEXT]);
 
 /* Returns 0, or -1 if `text` is no such digest. */

@@ -22,11 +22,11 @@ static int read_part(int dirfd, const char *name, size_t max, char **ret, size_t
     return bv_fail(err, code, 0, "%s", why.text);
 }
 
-static int read_manifest(struct bv_gen *g, int dirfd, const struct bv_job *j, unsigned number, struct bv_error *err)
+static int read_manifest(struct bv_gen *g, const struct bv_job *j, unsigned number, struct bv_error *err)
 {
     autofree char *text = NULL;
     size_t size = 0;
-    if (read_part(dirfd, BV_MANIFEST_FILE, BV_MANIFEST_MAX, &text, &size, err) < 0 ||
+    if (read_part(g->dirfd, BV_MANIFEST_FILE, BV_MANIFEST_MAX, &text, &size, err) < 0 ||
         bv_manifest_parse(text, size, &g->manifest, err) < 0)
         return -1;
     if (g->manifest.generation != number || strcmp(g->manifest.job, j->id) != 0)
@@ -34,12 +34,12 @@ static int read_manifest(struct bv_gen *g, int dirfd, const struct bv_job *j, un
     return 0;
 }
 
-static int read_index(struct bv_gen *g, int dirfd, unsigned number, struct bv_error *err)
+static int read_index(struct bv_gen *g, unsigned number, struct bv_error *err)
 {
     autofree char *bytes = NULL;
     size_t size = 0;
     const struct bv_file_ref *said = &g->manifest.index;
-    if (read_part(dirfd, BV_INDEX_FILE, BV_INDEX_MAX, &bytes, &size, err) < 0)
+    if (read_part(g->dirfd, BV_INDEX_FILE, BV_INDEX_MAX, &bytes, &size, err) < 0)
         return -1;
     if (size != said->size)
         return bv_fail(err, BV_ECORRUPT, 0, "the index has %zu bytes, not the %llu recorded", size,
@@ -54,28 +54,21 @@ static int read_index(struct bv_gen *g, int dirfd, unsigned number, struct bv_er
     return 0;
 }
 
-/* Manifest and index must mean the same packs: the manifest lists those of this directory, the index those it uses. */
+/* Manifest and index must mean the same packs. */
 static int check_packs(const struct bv_gen *g, struct bv_error *err)
 {
-    size_t own = 0;
-    for (size_t i = 0; i < g->index.pack_count; i++) {
+    size_t count = g->index.pack_count;
+    int same = count == g->manifest.pack_count;
+    for (size_t i = 0; same && i < count; i++) {
         const struct bv_pack_ref *ref = &g->index.packs[i];
-        const struct bv_file_ref *said = NULL;
-        if (ref->generation != g->manifest.generation)
-            continue;
-        for (size_t k = 0; k < g->manifest.pack_count; k++)
-            if (strcmp(g->manifest.packs[k].name, ref->name) == 0)
-                said = &g->manifest.packs[k];
-        if (!said || said->size != ref->size || !bv_digest_same(&said->digest, &ref->digest))
-            return bv_fail(err, BV_ECORRUPT, 0, "manifest and index do not agree about %s", ref->name);
-        own++;
+        const struct bv_file_ref *said = &g->manifest.packs[i];
+        same = said->generation == ref->generation && said->size == ref->size &&
+               bv_digest_same(&said->digest, &ref->digest);
     }
-    if (own != g->manifest.pack_count)
-        return bv_fail(err, BV_ECORRUPT, 0, "the manifest has a pack that the index lacks");
-    return 0;
+    return same ? 0 : bv_fail(err, BV_ECORRUPT, 0, "manifest and index do not agree about the packs");
 }
 
-static int open_packs(struct bv_gen *g, const struct bv_job *j, struct bv_error *err)
+static int open_packs(struct bv_gen *g, struct bv_error *err)
 {
     size_t count = g->index.pack_count;
     g->packs = bv_alloc(count * sizeof(*g->packs));
@@ -83,14 +76,10 @@ static int open_packs(struct bv_gen *g, const struct bv_job *j, struct bv_error 
         g->packs[i].fd = -1;
     for (size_t i = 0; i < count; i++) {
         const struct bv_pack_ref *ref = &g->index.packs[i];
-        char name[BV_LAYOUT_NAME];
-        bv_generation_name(ref->generation, name);
-        autoclose int dirfd = bv_dir_open(j->dirfd, name);
-        if (dirfd < 0)
-            return bv_fail(err, bv_read_code(errno), errno, "cannot open generation %u, which holds a pack",
-                           ref->generation);
-        if (bv_pack_open(dirfd, ref->name, ref->generation, ref->size, &g->packs[i], err) < 0)
+        if (bv_pack_open(g->dirfd, ref->generation, ref->size, &g->packs[i], err) < 0)
             return -1;
+        if (g->packs[i].seed != g->index.seed)
+            return bv_fail(err, BV_ECORRUPT, 0, "%s has another seed than the index", g->packs[i].name);
     }
     return 0;
 }
@@ -107,9 +96,11 @@ int bv_gen_open(const struct bv_job *j, unsigned number, struct bv_gen **ret, st
 
     autogen struct bv_gen *g = bv_alloc(sizeof(*g));
     snprintf(g->what, sizeof(g->what), "generation %u of job %s", number, j->id);
-    bv_block_buffer_init(&g->block);
-    if (read_manifest(g, dirfd, j, number, err) < 0 || read_index(g, dirfd, number, err) < 0 ||
-        check_packs(g, err) < 0 || open_packs(g, j, err) < 0)
+    g->dirfd = steal_fd(&dirfd);
+    for (size_t i = 0; i < BV_CACHE_BLOCKS; i++)
+        g->cache[i].block = BV_EXTENT_ZERO;
+    if (read_manifest(g, j, number, err) < 0 || read_index(g, number, err) < 0 || check_packs(g, err) < 0 ||
+        open_packs(g, err) < 0)
         return bv_wrap(err, "%s", g->what);
     *ret = steal_ptr(&g);
     return 0;
@@ -122,7 +113,11 @@ void bv_gen_close(struct bv_gen *g)
     for (size_t i = 0; g->packs && i < g->index.pack_count; i++)
         bv_pack_close(&g->packs[i]);
     free(g->packs);
-    bv_block_buffer_free(&g->block);
+    for (size_t i = 0; i < BV_CACHE_BLOCKS; i++)
+        free(g->cache[i].raw);
+    if (g->decoder.zstd)
+        bv_decoder_free(&g->decoder);
+    close_fd(&g->dirfd);
     bv_index_free(&g->index);
     bv_manifest_free(&g->manifest);
     free(g);
@@ -154,24 +149,38 @@ ssize_t bv_gen_find(const struct bv_gen *g, const char *name)
     return bv_index_find(&g->index, name);
 }
 
-static int fail_unpack(const struct bv_stream *s, int fd, int sys_errno, uint64_t left, struct bv_error *err)
+int bv_gen_fail_unpack(const struct bv_stream *s, int fd, int sys_errno, uint64_t left, struct bv_error *err)
 {
     char what[BV_STREAM_NAME_MAX + 32];
     snprintf(what, sizeof(what), "unpacking %s", s->name);
     return bv_fail_write(fd, sys_errno, left, what, err);
 }
 
-static int copy_extent(struct bv_gen *g, const struct bv_stream *s, const struct bv_extent *e, uint64_t at, int fd,
-                       struct bv_error *err)
+int bv_gen_block(struct bv_gen *g, uint32_t block, const uint8_t **ret, struct bv_error *err)
 {
-    const struct bv_pack_reader *pack = &g->packs[e->pack];
-    if (bv_block_load(&g->block, pack, e->offset, NULL, err) < 0)
+    struct bv_cached *oldest = &g->cache[0];
+    for (size_t i = 0; i < BV_CACHE_BLOCKS; i++) {
+        struct bv_cached *c = &g->cache[i];
+        if (c->block == block) {
+            c->used = ++g->uses;
+            *ret = c->raw;
+            return 0;
+        }
+        if (c->used < oldest->used)
+            oldest = c;
+    }
+    const uint8_t *raw;
+    const struct bv_block *b = &g->index.blocks[block];
+    if (!g->decoder.zstd)
+        bv_decoder_init(&g->decoder);
+    if (bv_block_load(&g->decoder, &g->packs[b->pack], b, &raw, err) < 0)
         return bv_wrap(err, "%s", g->what);
-    if (e->skip + e->length > g->block.header.raw)
-        return bv_fail(err, BV_ECORRUPT, 0, "%s: the index wants more of the block at byte %llu of %s than it has",
-                       g->what, (unsigned long long)e->offset, pack->name);
-    if (bv_pwrite_full(fd, g->block.raw + e->skip, e->length, (off_t)at) < 0)
-        return fail_unpack(s, fd, errno, s->size - at, err);
+    if (!oldest->raw)
+        oldest->raw = bv_alloc(BV_BLOCK_MAX);
+    memcpy(oldest->raw, raw, b->raw);
+    oldest->block = block;
+    oldest->used = ++g->uses;
+    *ret = oldest->raw;
     return 0;
 }
 
@@ -182,12 +191,17 @@ int bv_gen_stream_copy(struct bv_gen *g, size_t i, int fd, struct bv_error *err)
 
     const struct bv_stream *s = &g->index.streams[i];
     if (ftruncate(fd, (off_t)s->size) < 0)
-        return fail_unpack(s, fd, errno, s->size, err);
+        return bv_gen_fail_unpack(s, fd, errno, s->size, err);
     uint64_t at = 0;
     for (size_t k = s->first; k < s->first + s->count; k++) {
         const struct bv_extent *e = &g->index.extents[k];
-        if (e->pack != BV_EXTENT_ZERO && copy_extent(g, s, e, at, fd, err) < 0)
-            return -1;
+        const uint8_t *raw;
+        if (e->block != BV_EXTENT_ZERO) {
+            if (bv_gen_block(g, e->block, &raw, err) < 0)
+                return -1;
+            if (bv_pwrite_full(fd, raw + e->skip, e->length, (off_t)at) < 0)
+                return bv_gen_fail_unpack(s, fd, errno, s->size - at, err);
+        }
         at += e->length;
     }
     return 0;

@@ -1,64 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/generation.h"
-
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
-#include "store/index.h"
-#include "store/layout.h"
-#include "store/manifest.h"
-#include "store/pack_write.h"
+#include "store/gen_writer.h"
 #include "store/space.h"
+#include "store/threads.h"
 
 #define DEFAULT_LEVEL 1
 
-struct bv_gen_writer {
-    int jobfd; /* a duplicate */
-    int dirfd; /* the uncommitted directory */
-    char job[BV_JOB_ID_MAX + 1];
-    char what[BV_JOB_ID_MAX + 64]; /* "writing generation 7 of job J" */
-    unsigned generation, attempt;
-    uint64_t expected; /* raw bytes in all, 0 = not known */
-    uint8_t *chunk;    /* what was read of a stream, BV_BLOCK_MAX */
-    struct bv_pack_writer pack;
-    struct bv_index index;
-    struct bv_gen_stats stats;
-    int failed, finished;
-};
-
-/* A failed write: say how much room was missing. `left` raw bytes of the stream at hand are unwritten; what they will
- * need is guessed from how well the bytes before them were compressed. */
-static int no_room(struct bv_gen_writer *w, int sys_errno, uint64_t left, struct bv_error *err)
+/* What the bytes that are not written yet will need is guessed from how well those before them were compressed. */
+int bv_gen_no_room(struct bv_gen_writer *w, int sys_errno, struct bv_error *err)
 {
-    uint64_t done = w->stats.raw_bytes;
-    if (w->expected > done && w->expected - done > left)
-        left = w->expected - done;
-    left += w->pack.raw_used;
+    pthread_mutex_lock(&w->pipe.lock);
+    uint64_t left = w->announced > w->done ? w->announced - w->done : 0, done = w->done;
+    pthread_mutex_unlock(&w->pipe.lock);
     if (done > 16 * BV_BLOCK_MAX && w->pack.size < done)
         left = (uint64_t)((double)left * (double)w->pack.size / (double)done);
     return bv_fail_write(w->dirfd, sys_errno, left, w->what, err);
 }
 
-static int create_files(struct bv_gen_writer *w, int level, struct bv_error *err)
+void bv_gen_announce(struct bv_gen_writer *w, uint64_t bytes)
+{
+    pthread_mutex_lock(&w->pipe.lock);
+    if (w->announced < w->put + bytes)
+        w->announced = w->put + bytes;
+    pthread_mutex_unlock(&w->pipe.lock);
+}
+
+void bv_gen_count_done(struct bv_gen_writer *w, uint64_t bytes)
+{
+    pthread_mutex_lock(&w->pipe.lock);
+    w->done += bytes;
+    pthread_mutex_unlock(&w->pipe.lock);
+}
+
+int bv_gen_write_block(void *arg, const struct bv_made *b, struct bv_error *err)
+{
+    struct bv_gen_writer *w = arg;
+    size_t stored = b->out ? b->out_size : b->size;
+    if (bv_pack_put(&w->pack, b->header, b->out ? b->out : b->raw, stored) < 0)
+        return bv_gen_no_room(w, errno, err);
+    if (w->written_count == w->written_room) {
+        w->written_room = w->written_room ? w->written_room * 2 : 256;
+        w->written = bv_realloc(w->written, w->written_room, sizeof(*w->written));
+    }
+    if (w->written_count == 0)
+        bv_fault_point("checkpoint-pack-half");
+    w->written[w->written_count++] =
+        (struct bv_written){.number = b->number, .raw = (uint32_t)b->size, .stored = (uint32_t)stored};
+    bv_gen_count_done(w, b->size);
+    return 0;
+}
+
+/* --- opening --- */
+
+static int create_files(struct bv_gen_writer *w, const struct bv_job *j, unsigned base, struct bv_error *err)
 {
     char name[BV_LAYOUT_NAME];
     bv_uncommitted_name(w->generation, w->attempt, name);
+    w->jobfd = fcntl(j->dirfd, F_DUPFD_CLOEXEC, 0);
+    if (w->jobfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot duplicate a descriptor");
     /* A writer of this attempt may have died here before. */
     if (bv_remove_tree(w->jobfd, name, err) < 0)
         return -1;
     w->dirfd = bv_dir_create(w->jobfd, name);
     if (w->dirfd < 0)
-        return bv_fail_write(w->jobfd, errno, w->expected, w->what, err);
-    if (bv_pack_begin(&w->pack, w->dirfd, BV_PACK_FILE, w->generation, level) < 0)
-        return no_room(w, errno, 0, err);
+        return bv_fail_write(w->jobfd, errno, w->announced, w->what, err);
+
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot get random bytes");
+    bv_base_open(&w->base, j, base, w->dirfd, &w->pages, &seed);
+    w->index.seed = seed;
+    bv_pack_name(w->generation, w->pack_name);
+    if (bv_pack_begin(&w->pack, w->dirfd, w->pack_name, w->generation, seed) < 0)
+        return bv_fail_write(w->dirfd, errno, w->announced, w->what, err);
     bv_fault_point("checkpoint-pack-open");
     return 0;
 }
@@ -66,23 +92,23 @@ static int create_files(struct bv_gen_writer *w, int level, struct bv_error *err
 int bv_gen_writer_open(const struct bv_job *j, unsigned number, unsigned attempt, const struct bv_gen_options *options,
                        struct bv_gen_writer **ret, struct bv_error *err)
 {
+    static const struct bv_gen_options defaults = {0};
     if (number == 0 || number > BV_GENERATION_MAX || attempt > BV_ATTEMPT_MAX)
         return bv_fail(err, BV_EINTERNAL, 0, "generation %u of attempt %u is out of range", number, attempt);
+    if (!options)
+        options = &defaults;
 
     struct bv_gen_writer *w = bv_alloc(sizeof(*w));
-    *w = (struct bv_gen_writer){.dirfd = -1, .pack.fd = -1, .generation = number, .attempt = attempt};
-    w->expected = options ? options->expected_bytes : 0;
-    w->chunk = bv_alloc(BV_BLOCK_MAX);
+    *w = (struct bv_gen_writer){.jobfd = -1, .dirfd = -1, .pack.fd = -1, .generation = number, .attempt = attempt};
+    w->announced = options->expected_bytes;
     snprintf(w->job, sizeof(w->job), "%s", j->id);
     snprintf(w->what, sizeof(w->what), "writing generation %u of job %s", number, j->id);
     bv_index_init(&w->index, number);
-    w->index.packs = bv_alloc(sizeof(*w->index.packs));
-    w->index.pack_count = 1;
-    w->index.packs[0] = (struct bv_pack_ref){.generation = number, .name = BV_PACK_FILE};
-
-    w->jobfd = fcntl(j->dirfd, F_DUPFD_CLOEXEC, 0);
-    int rc = w->jobfd < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot duplicate a descriptor")
-                          : create_files(w, options && options->level ? options->level : DEFAULT_LEVEL, err);
+    struct bv_pipe_stage stage = {.decide = bv_gen_decide, .write = bv_gen_write_block, .arg = w};
+    int rc = create_files(w, j, options->base < number ? options->base : 0, err);
+    if (rc == 0)
+        rc = bv_pipe_start(&w->pipe, bv_thread_count(options->threads), options->level ? options->level : DEFAULT_LEVEL,
+                           w->index.seed, &stage, err);
     if (rc < 0) {
         bv_gen_writer_close(w);
         return -1;
@@ -91,210 +117,135 @@ int bv_gen_writer_open(const struct bv_job *j, unsigned number, unsigned attempt
     return 0;
 }
 
-/* The words are compared as a whole; most pages that are not zero differ in the first few. */
-static int is_zero(const uint8_t *p, size_t n)
+/* --- streams --- */
+
+int bv_gen_check(struct bv_gen_writer *w, struct bv_error *err)
 {
-    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+    if (w->finished)
+        return bv_fail(err, BV_EINTERNAL, 0, "%s is finished", w->what);
+    return bv_pipe_check(&w->pipe, err);
 }
 
-/* Put data pages into the pack. -1 with errno. */
-static int put_data(struct bv_gen_writer *w, const uint8_t *p, size_t size)
+int bv_gen_stream_begin(struct bv_gen_writer *w, const char *name, struct bv_gen_out **ret, struct bv_error *err)
 {
-    while (size) {
-        struct bv_extent e = {.pack = 0};
-        ssize_t n = bv_pack_append(&w->pack, p, size, &e.offset, &e.skip);
-        if (n < 0)
-            return -1;
-        e.length = (uint64_t)n;
-        bv_index_bytes(&w->index, e);
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Sort pages into zeros and data, whole runs of data at a time. -1 with errno. */
-static int put_pages(struct bv_gen_writer *w, const uint8_t *p, size_t size)
-{
-    size_t data = 0; /* bytes of data in front of `at` not yet put */
-    for (size_t at = 0; at < size;) {
-        size_t n = size - at < BV_PAGE_SIZE ? size - at : BV_PAGE_SIZE;
-        if (is_zero(p + at, n)) {
-            if (put_data(w, p + at - data, data) < 0)
-                return -1;
-            bv_index_zeros(&w->index, n);
-            w->stats.zero_bytes += n;
-            data = 0;
-        } else {
-            data += n;
-        }
-        at += n;
-    }
-    return put_data(w, p + size - data, data);
-}
-
-/* The next part [*begin, *end) at or behind `at` that may hold data, in whole pages. Where the file system cannot tell,
- * all of it. */
-static void next_data(int fd, uint64_t at, uint64_t size, uint64_t *begin, uint64_t *end)
-{
-    *begin = at;
-    *end = size;
-    off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-    if (data < 0) {
-        if (errno == ENXIO)
-            *begin = size;
-        return;
-    }
-    off_t hole = lseek(fd, data, SEEK_HOLE);
-    *begin = (uint64_t)data - (uint64_t)data % BV_PAGE_SIZE;
-    if (*begin < at)
-        *begin = at;
-    if (*begin > size)
-        *begin = size;
-    if (hole > data && (uint64_t)hole < size)
-        *end = ((uint64_t)hole + BV_PAGE_SIZE - 1) / BV_PAGE_SIZE * BV_PAGE_SIZE;
-    if (*end > size)
-        *end = size;
-}
-
-static int check_size(int fd, const char *name, uint64_t size, struct bv_error *err)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", name);
-    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < size)
-        return bv_fail(err, BV_ECHANGED, 0, "%s has %lld bytes, not the %llu expected: it was cut off meanwhile", name,
-                       (long long)st.st_size, (unsigned long long)size);
-    return 0;
-}
-
-static int add_bytes(struct bv_gen_writer *w, const char *name, int fd, uint64_t size, struct bv_error *err)
-{
-    uint64_t begin, end;
-    for (uint64_t at = 0; at < size;) {
-        next_data(fd, at, size, &begin, &end);
-        bv_index_zeros(&w->index, begin - at);
-        w->stats.zero_bytes += begin - at;
-        for (at = begin; at < end;) {
-            size_t want = end - at < BV_BLOCK_MAX ? (size_t)(end - at) : BV_BLOCK_MAX;
-            ssize_t n = bv_pread_full(fd, w->chunk, want, (off_t)at);
-            if (n < 0)
-                return bv_fail(err, BV_EINTERNAL, errno, "cannot read %s", name);
-            if ((size_t)n < want)
-                return bv_fail(err, BV_ECHANGED, 0, "%s ended at %llu of %llu bytes while it was read", name,
-                               (unsigned long long)at + (unsigned long long)n, (unsigned long long)size);
-            if (put_pages(w, w->chunk, want) < 0)
-                return no_room(w, errno, size - at, err);
-            at += want;
-            w->stats.raw_bytes += want;
-        }
-    }
-    /* A hole that was "found" behind the new end of a file that shrank meanwhile is none. */
-    return check_size(fd, name, size, err);
-}
-
-int bv_gen_writer_add(struct bv_gen_writer *w, const char *name, int fd, uint64_t size, struct bv_error *err)
-{
-    int64_t begin = bv_clock_ns(CLOCK_MONOTONIC);
-    if (w->failed || w->finished)
-        return bv_fail(err, BV_EINTERNAL, 0, "%s has failed or is finished", w->what);
-    if (size > BV_SIZE_LIMIT)
-        return bv_fail(err, BV_EINTERNAL, 0, "stream %s is impossibly large", name);
-    if (bv_index_stream(&w->index, name, err) < 0)
+    if (bv_gen_check(w, err) < 0 || bv_index_stream(&w->index, name, err) < 0)
         return -1;
-
-    uint64_t before = w->stats.raw_bytes;
-    if (check_size(fd, name, size, err) < 0 || add_bytes(w, name, fd, size, err) < 0) {
-        w->failed = 1;
-        return -1;
+    struct bv_gen_out *o = bv_alloc(sizeof(*o));
+    o->w = w;
+    o->number = w->index.stream_count - 1;
+    o->place = bv_base_place(&w->base, name);
+    if (o->number == w->out_room) {
+        w->out_room = w->out_room ? w->out_room * 2 : 64;
+        w->outs = bv_realloc(w->outs, w->out_room, sizeof(struct bv_gen_out *));
     }
-    w->stats.raw_bytes = before + size;
-    w->stats.write_ns += bv_clock_ns(CLOCK_MONOTONIC) - begin;
-    if (w->stats.streams++ == 0)
-        bv_fault_point("checkpoint-pack-half");
+    w->outs[o->number] = o;
+    *ret = o;
     return 0;
 }
 
-static int sync_pack(struct bv_gen_writer *w, struct bv_error *err)
+static void put_item(struct bv_gen_out *o, struct bv_slab *slab, uint64_t zeros)
 {
-    struct bv_pack_ref *ref = &w->index.packs[0];
-    if (bv_pack_flush(&w->pack, &ref->digest) < 0)
-        return no_room(w, errno, 0, err);
-    ref->size = w->pack.size;
+    struct bv_gen_writer *w = o->w;
+    struct bv_item *item = bv_alloc(sizeof(*item));
+    *item = (struct bv_item){.out = o, .slab = slab, .zeros = zeros};
+    uint64_t size = slab ? slab->size : zeros;
+    pthread_mutex_lock(&w->pipe.lock);
+    o->put += size;
+    w->put += size;
+    if (w->announced < w->put)
+        w->announced = w->put;
+    if (!w->began_ns && !w->pipe.held)
+        w->began_ns = bv_clock_ns(CLOCK_MONOTONIC);
+    pthread_mutex_unlock(&w->pipe.lock);
+    bv_pipe_put(&w->pipe, item);
+}
+
+void bv_gen_out_zeros(struct bv_gen_out *o, uint64_t length)
+{
+    if (length)
+        put_item(o, NULL, length);
+}
+
+int bv_gen_stream_write(struct bv_gen_out *o, struct bv_slab *slab, struct bv_error *err)
+{
+    int rc = bv_gen_check(o->w, err);
+    if (rc == 0 && (slab->size > BV_SLAB || o->put % BV_PAGE_SIZE || slab->size > BV_SIZE_LIMIT - o->put))
+        rc = bv_fail(err, BV_EINTERNAL, 0, "%s: a slab of stream %s has an impossible size", o->w->what,
+                     o->w->index.streams[o->number].name);
+    if (rc < 0 || slab->size == 0)
+        slab->release(slab->arg, slab);
+    else
+        put_item(o, slab, 0);
+    return rc;
+}
+
+int bv_gen_stream_end(struct bv_gen_out *o, struct bv_error *err)
+{
+    o->ended = 1;
+    o->w->streams++;
+    return bv_gen_check(o->w, err);
+}
+
+void bv_gen_writer_hold(struct bv_gen_writer *w)
+{
+    bv_pipe_hold(&w->pipe, 1);
+}
+
+void bv_gen_writer_go(struct bv_gen_writer *w)
+{
+    if (!w->began_ns)
+        w->began_ns = bv_clock_ns(CLOCK_MONOTONIC);
+    bv_pipe_hold(&w->pipe, 0);
+}
+
+/* --- the end --- */
+
+/* A pack without blocks is none. */
+static int complete_pack(struct bv_gen_writer *w, struct bv_error *err)
+{
     bv_fault_point("checkpoint-packed");
-
-    int64_t begin = bv_clock_ns(CLOCK_MONOTONIC);
-    if (fsync(w->pack.fd) < 0)
-        return no_room(w, errno, 0, err);
-    w->stats.sync_ns += bv_clock_ns(CLOCK_MONOTONIC) - begin;
+    if (w->written_count == 0 && unlinkat(w->dirfd, w->pack_name, 0) < 0)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot remove an empty pack");
+    bv_pack_start_writeback(&w->pack);
     return 0;
 }
 
-static int write_index(struct bv_gen_writer *w, struct bv_file_ref *ret, struct bv_error *err)
+static int finish(struct bv_gen_writer *w, const json_t *content, struct bv_gen_stats *stats, struct bv_error *err)
 {
-    autobuffer struct bv_buffer bytes = {0};
-    bv_index_encode(&w->index, &bytes);
-    if (bytes.size > BV_INDEX_MAX)
-        return bv_fail(err, BV_ESTORE, 0, "%s would need an index of %zu bytes, more than the %u allowed", w->what,
-                       bytes.size, BV_INDEX_MAX);
-
-    autoclose int fd = openat(w->dirfd, BV_INDEX_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || bv_write_full(fd, bytes.bytes, bytes.size) < 0 || fsync(fd) < 0)
-        return bv_fail_write(w->dirfd, errno, bytes.size, w->what, err);
-    ret->size = bytes.size;
-    ret->digest = bv_digest_of(bytes.bytes, bytes.size);
-    return 0;
-}
-
-static int write_manifest(struct bv_gen_writer *w, const struct bv_file_ref *index, const json_t *content,
-                          struct bv_error *err)
-{
-    const struct bv_pack_ref *ref = &w->index.packs[0];
-    struct bv_file_ref pack = {.size = ref->size, .digest = ref->digest};
-    snprintf(pack.name, sizeof(pack.name), "%s", ref->name);
-    struct bv_manifest m = {.job = w->job, .generation = w->generation, .attempt = w->attempt};
-    m.index = *index;
-    m.packs = &pack;
-    m.pack_count = 1;
-
-    autofree char *text = bv_manifest_build(&m, &w->stats, content);
-    size_t size = strlen(text);
-    struct bv_error why = {0};
-    if (size > BV_MANIFEST_MAX)
-        return bv_fail(err, BV_ESTORE, 0, "%s would need a manifest of %zu bytes, more than the %u allowed", w->what,
-                       size, BV_MANIFEST_MAX);
-    /* This syncs the directory too, and with it the names of pack and index. */
-    if (bv_publish(w->dirfd, BV_MANIFEST_FILE, text, size, 0, &why) < 0) {
-        if (why.sys_errno == 0)
-            return bv_fail(err, why.code, 0, "%s: %s", w->what, why.text);
-        return bv_fail_write(w->dirfd, why.sys_errno, size, w->what, err);
-    }
-    bv_fault_point("checkpoint-manifest");
+    bv_gen_writer_go(w);
+    if (bv_pipe_drain(&w->pipe, err) < 0)
+        return -1;
+    bv_gen_seal(w);
+    if (bv_pipe_drain(&w->pipe, err) < 0)
+        return -1;
+    bv_pipe_stop(&w->pipe);
+    int64_t written = bv_clock_ns(CLOCK_MONOTONIC);
+    if (complete_pack(w, err) < 0 || bv_gen_write_files(w, content, stats, err) < 0)
+        return -1;
+    stats->write_ns = written - w->began_ns;
+    stats->sync_ns = bv_clock_ns(CLOCK_MONOTONIC) - written;
     return 0;
 }
 
 int bv_gen_writer_finish(struct bv_gen_writer *w, const json_t *content, struct bv_gen_stats *ret, struct bv_error *err)
 {
-    struct bv_file_ref index = {.name = BV_INDEX_FILE};
-    if (w->failed || w->finished)
-        return bv_fail(err, BV_EINTERNAL, 0, "%s has failed or is finished", w->what);
+    struct bv_error why = {0};
+    struct bv_gen_stats stats = {0};
+    if (bv_gen_check(w, err) < 0)
+        return -1;
     if (content && !json_is_object(content))
         return bv_fail(err, BV_EINTERNAL, 0, "the content of a generation is no object");
-
-    w->failed = 1; /* until all is done */
-    if (sync_pack(w, err) < 0)
+    if (w->streams != w->index.stream_count)
+        return bv_fail(err, BV_EINTERNAL, 0, "%s: a stream was not ended", w->what);
+    if (finish(w, content, &stats, &why) < 0) {
+        bv_pipe_fail(&w->pipe, &why);
+        if (err)
+            *err = why;
         return -1;
-    int64_t begin = bv_clock_ns(CLOCK_MONOTONIC);
-    if (write_index(w, &index, err) < 0)
-        return -1;
-    w->stats.stored_bytes = w->index.packs[0].size + index.size;
-    if (write_manifest(w, &index, content, err) < 0)
-        return -1;
-    w->stats.sync_ns += bv_clock_ns(CLOCK_MONOTONIC) - begin;
-    w->failed = 0;
+    }
     w->finished = 1;
     if (ret)
-        *ret = w->stats;
+        *ret = stats;
     return 0;
 }
 
@@ -302,6 +253,20 @@ void bv_gen_writer_close(struct bv_gen_writer *w)
 {
     if (!w)
         return;
+    bv_pipe_stop(&w->pipe);
+    if (w->shared) {
+        free(w->shared->raw);
+        free(w->shared);
+    }
+    for (size_t i = 0; i < w->index.stream_count; i++) {
+        free(w->outs[i]->extents);
+        free(w->outs[i]);
+    }
+    free(w->outs);
+    free(w->written);
+    bv_slab_pool_free(w->slabs);
+    bv_base_close(&w->base);
+    bv_pages_free(&w->pages);
     bv_pack_end(&w->pack);
     bv_index_free(&w->index);
     close_fd(&w->dirfd);
@@ -311,6 +276,5 @@ void bv_gen_writer_close(struct bv_gen_writer *w)
         bv_remove_tree(w->jobfd, name, NULL);
     }
     close_fd(&w->jobfd);
-    free(w->chunk);
     free(w);
 }

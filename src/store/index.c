@@ -18,6 +18,8 @@ void bv_index_free(struct bv_index *x)
     for (size_t i = 0; i < x->stream_count; i++)
         free(x->streams[i].name);
     free(x->packs);
+    free(x->blocks);
+    free(x->pages);
     free(x->streams);
     free(x->extents);
     json_decref(x->by_name);
@@ -50,14 +52,53 @@ int bv_stream_name_check(const char *name, struct bv_error *err)
     return 0;
 }
 
-int bv_is_pack_name(const char *name)
+void bv_pack_name(unsigned generation, char ret[BV_PACK_NAME])
 {
-    char again[32];
-    unsigned number = 0;
-    if (sscanf(name, "pack-%3u", &number) != 1)
+    snprintf(ret, BV_PACK_NAME, "pack-%06u.bvp", generation);
+}
+
+int bv_is_pack_name(const char *name, unsigned *ret_generation)
+{
+    char again[BV_PACK_NAME];
+    unsigned generation = 0;
+    if (sscanf(name, "pack-%6u", &generation) != 1 || generation == 0)
         return 0;
-    snprintf(again, sizeof(again), "pack-%u.bvp", number);
-    return strcmp(again, name) == 0;
+    bv_pack_name(generation, again);
+    if (strcmp(again, name) != 0)
+        return 0;
+    *ret_generation = generation;
+    return 1;
+}
+
+void bv_index_pack(struct bv_index *x, const struct bv_pack_ref *ref)
+{
+    x->packs = bv_realloc(x->packs, x->pack_count + 1, sizeof(*x->packs));
+    x->packs[x->pack_count] = *ref;
+    x->packs[x->pack_count].first = (uint32_t)x->block_count;
+    x->packs[x->pack_count].count = 0;
+    x->pack_count++;
+}
+
+/* Behind the last byte of the last block of the pack that was added last. */
+static uint64_t end_of_blocks(const struct bv_index *x)
+{
+    const struct bv_pack_ref *p = &x->packs[x->pack_count - 1];
+    if (p->count == 0)
+        return BV_PACK_HEADER;
+    const struct bv_block *last = &x->blocks[x->block_count - 1];
+    return last->offset + BV_BLOCK_HEADER + last->stored;
+}
+
+void bv_index_block(struct bv_index *x, uint32_t raw, uint32_t stored)
+{
+    if (x->block_count == x->block_room) {
+        x->block_room = x->block_room ? x->block_room * 2 : 256;
+        x->blocks = bv_realloc(x->blocks, x->block_room, sizeof(*x->blocks));
+    }
+    struct bv_block b = {.raw = raw, .stored = stored, .pack = (uint32_t)x->pack_count - 1};
+    b.offset = end_of_blocks(x);
+    x->blocks[x->block_count++] = b;
+    x->packs[x->pack_count - 1].count++;
 }
 
 int bv_index_stream(struct bv_index *x, const char *name, struct bv_error *err)
@@ -77,44 +118,41 @@ int bv_index_stream(struct bv_index *x, const char *name, struct bv_error *err)
     return 0;
 }
 
-static void push(struct bv_index *x, struct bv_extent e)
+static void push(struct bv_index *x, size_t i, struct bv_extent e)
 {
+    struct bv_stream *s = &x->streams[i];
     if (x->extent_count == x->extent_room) {
         x->extent_room = x->extent_room ? x->extent_room * 2 : 256;
         x->extents = bv_realloc(x->extents, x->extent_room, sizeof(*x->extents));
     }
+    if (s->count++ == 0)
+        s->first = x->extent_count;
     x->extents[x->extent_count++] = e;
-    x->streams[x->stream_count - 1].count++;
 }
 
-/* The last extent of the last stream, if it has one that `e` may adjoin. */
-static struct bv_extent *last_like(struct bv_index *x, uint32_t pack)
+void bv_index_zeros(struct bv_index *x, size_t i, uint64_t length)
 {
-    const struct bv_stream *s = &x->streams[x->stream_count - 1];
-    struct bv_extent *e = s->count ? &x->extents[x->extent_count - 1] : NULL;
-    return e && e->pack == pack ? e : NULL;
-}
-
-void bv_index_zeros(struct bv_index *x, uint64_t length)
-{
+    struct bv_stream *s = &x->streams[i];
+    struct bv_extent *last = s->count ? &x->extents[x->extent_count - 1] : NULL;
     if (length == 0)
         return;
-    x->streams[x->stream_count - 1].size += length;
-    struct bv_extent *last = last_like(x, BV_EXTENT_ZERO);
-    if (last)
+    s->size += length;
+    if (last && last->block == BV_EXTENT_ZERO)
         last->length += length;
     else
-        push(x, (struct bv_extent){.length = length, .pack = BV_EXTENT_ZERO});
+        push(x, i, (struct bv_extent){.length = length, .block = BV_EXTENT_ZERO});
 }
 
-void bv_index_bytes(struct bv_index *x, struct bv_extent e)
+void bv_index_bytes(struct bv_index *x, size_t i, struct bv_extent e)
 {
-    x->streams[x->stream_count - 1].size += e.length;
-    struct bv_extent *last = last_like(x, e.pack);
-    if (last && last->offset == e.offset && last->skip + last->length == e.skip)
+    struct bv_stream *s = &x->streams[i];
+    struct bv_extent *last = s->count ? &x->extents[x->extent_count - 1] : NULL;
+    s->size += e.length;
+    x->page_count += bv_page_count(e.length);
+    if (last && last->block == e.block && last->skip + last->length == e.skip)
         last->length += e.length;
     else
-        push(x, e);
+        push(x, i, e);
 }
 
 ssize_t bv_index_find(const struct bv_index *x, const char *name)
@@ -132,6 +170,15 @@ static void put_name(struct bv_buffer *out, const char *name)
     bv_put(out, name, n);
 }
 
+static void put_blocks(struct bv_buffer *out, const struct bv_index *x, const struct bv_pack_ref *p)
+{
+    bv_put_u32(out, p->count);
+    for (uint32_t i = p->first; i < p->first + p->count; i++) {
+        bv_put_u32(out, x->blocks[i].raw);
+        bv_put_u32(out, x->blocks[i].stored);
+    }
+}
+
 void bv_index_encode(const struct bv_index *x, struct bv_buffer *out)
 {
     bv_put(out, BV_INDEX_MAGIC, 8);
@@ -139,12 +186,13 @@ void bv_index_encode(const struct bv_index *x, struct bv_buffer *out)
     bv_put_u32(out, (uint32_t)x->pack_count);
     bv_put_u32(out, (uint32_t)x->stream_count);
     bv_put_u32(out, 0);
+    bv_put_u64(out, x->seed);
     for (size_t i = 0; i < x->pack_count; i++) {
         const struct bv_pack_ref *p = &x->packs[i];
         bv_put_u32(out, p->generation);
-        put_name(out, p->name);
         bv_put_u64(out, p->size);
         bv_put(out, p->digest.bytes, sizeof(p->digest.bytes));
+        put_blocks(out, x, p);
     }
     for (size_t i = 0; i < x->stream_count; i++) {
         const struct bv_stream *s = &x->streams[i];
@@ -153,12 +201,13 @@ void bv_index_encode(const struct bv_index *x, struct bv_buffer *out)
         bv_put_u32(out, (uint32_t)s->count);
         for (size_t k = s->first; k < s->first + s->count; k++) {
             const struct bv_extent *e = &x->extents[k];
-            bv_put_u32(out, e->pack);
+            bv_put_u32(out, e->block);
             bv_put_u32(out, e->skip);
-            bv_put_u64(out, e->offset);
             bv_put_u64(out, e->length);
         }
     }
+    if (x->pages)
+        bv_put(out, x->pages, x->page_count * sizeof(*x->pages));
 }
 
 static int truncated(struct bv_error *err)
@@ -180,37 +229,50 @@ static int take_name(struct bv_reader *r, char *ret, size_t room, struct bv_erro
     return 0;
 }
 
-static int take_pack(struct bv_reader *r, const struct bv_index *x, struct bv_pack_ref *ret, struct bv_error *err)
+static int take_blocks(struct bv_reader *r, struct bv_index *x, struct bv_error *err)
 {
-    uint32_t generation;
-    uint64_t size;
-    const uint8_t *digest;
-    if (bv_take_u32(r, &generation) < 0)
+    const struct bv_pack_ref *p = &x->packs[x->pack_count - 1];
+    uint32_t count, raw, stored;
+    if (bv_take_u32(r, &count) < 0 || count > r->left / BV_ENTRY_BYTES)
         return truncated(err);
-    if (take_name(r, ret->name, sizeof(ret->name), err) < 0)
-        return -1;
-    if (bv_take_u64(r, &size) < 0 || bv_take(r, &digest, sizeof(ret->digest.bytes)) < 0)
-        return truncated(err);
-    if (generation == 0 || generation > x->generation || !bv_is_pack_name(ret->name) || size < BV_PACK_HEADER ||
-        size > BV_SIZE_LIMIT)
-        return bv_fail(err, BV_ECORRUPT, 0, "the index refers to an impossible pack");
-    ret->generation = generation;
-    ret->size = size;
-    memcpy(ret->digest.bytes, digest, sizeof(ret->digest.bytes));
+    if (count > BV_EXTENT_ZERO - x->block_count)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index has too many blocks");
+    for (uint32_t i = 0; i < count; i++) {
+        if (bv_take_u32(r, &raw) < 0 || bv_take_u32(r, &stored) < 0)
+            return truncated(err);
+        if (raw == 0 || raw > BV_BLOCK_MAX || stored == 0 || stored > raw)
+            return bv_fail(err, BV_ECORRUPT, 0, "block %u of pack %zu in the index is impossible", i, x->pack_count);
+        bv_index_block(x, raw, stored);
+    }
+    if (end_of_blocks(x) != p->size)
+        return bv_fail(err, BV_ECORRUPT, 0, "the blocks of pack %zu in the index do not fill it", x->pack_count);
     return 0;
+}
+
+static int take_pack(struct bv_reader *r, struct bv_index *x, struct bv_error *err)
+{
+    struct bv_pack_ref p = {0};
+    const uint8_t *digest;
+    if (bv_take_u32(r, &p.generation) < 0 || bv_take_u64(r, &p.size) < 0 || bv_take(r, &digest, BV_DIGEST_BYTES) < 0)
+        return truncated(err);
+    unsigned before = x->pack_count ? x->packs[x->pack_count - 1].generation : 0;
+    if (p.generation <= before || p.generation > x->generation || p.size > BV_SIZE_LIMIT)
+        return bv_fail(err, BV_ECORRUPT, 0, "the index refers to an impossible pack");
+    memcpy(p.digest.bytes, digest, BV_DIGEST_BYTES);
+    bv_index_pack(x, &p);
+    return take_blocks(r, x, err);
 }
 
 static int check_extent(const struct bv_index *x, const struct bv_extent *e)
 {
     if (e->length == 0)
         return -1;
-    if (e->pack == BV_EXTENT_ZERO)
-        return e->offset == 0 && e->skip == 0 ? 0 : -1;
-    if (e->pack >= x->pack_count || e->length > BV_BLOCK_MAX || e->skip > BV_BLOCK_MAX - e->length)
+    if (e->block == BV_EXTENT_ZERO)
+        return e->skip == 0 ? 0 : -1;
+    if (e->block >= x->block_count)
         return -1;
-    /* The block's header and at least one byte lie within the pack. */
-    uint64_t size = x->packs[e->pack].size;
-    return e->offset >= BV_PACK_HEADER && size > BV_BLOCK_HEADER && e->offset < size - BV_BLOCK_HEADER ? 0 : -1;
+    uint32_t raw = x->blocks[e->block].raw;
+    return e->length <= raw && e->skip <= raw - e->length ? 0 : -1;
 }
 
 static int take_extents(struct bv_reader *r, struct bv_index *x, uint64_t size, struct bv_error *err)
@@ -221,15 +283,18 @@ static int take_extents(struct bv_reader *r, struct bv_index *x, uint64_t size, 
         return truncated(err);
     for (uint32_t i = 0; i < count; i++) {
         struct bv_extent e;
-        if (bv_take_u32(r, &e.pack) < 0 || bv_take_u32(r, &e.skip) < 0 || bv_take_u64(r, &e.offset) < 0 ||
-            bv_take_u64(r, &e.length) < 0)
+        if (bv_take_u32(r, &e.block) < 0 || bv_take_u32(r, &e.skip) < 0 || bv_take_u64(r, &e.length) < 0)
             return truncated(err);
         if (check_extent(x, &e) < 0)
             return bv_fail(err, BV_ECORRUPT, 0, "extent %u of stream %s in the index is impossible", i, s->name);
         if (e.length > size - s->size)
             return bv_fail(err, BV_ECORRUPT, 0, "the extents of stream %s in the index exceed its size", s->name);
         s->size += e.length;
-        push(x, e);
+        if (e.length % BV_PAGE_SIZE && s->size != size)
+            return bv_fail(err, BV_ECORRUPT, 0, "extent %u of stream %s in the index is no whole pages", i, s->name);
+        if (e.block != BV_EXTENT_ZERO)
+            x->page_count += bv_page_count(e.length);
+        push(x, x->stream_count - 1, e);
     }
     if (s->size != size)
         return bv_fail(err, BV_ECORRUPT, 0, "the extents of stream %s in the index are less than its size", s->name);
@@ -262,13 +327,24 @@ static int take_header(struct bv_reader *r, struct bv_index *x, uint32_t *ret_pa
     if (memcmp(magic, BV_INDEX_MAGIC, 8) != 0)
         return bv_fail(err, BV_ECORRUPT, 0, "the index does not begin with %s", BV_INDEX_MAGIC);
     if (bv_take_u32(r, &generation) < 0 || bv_take_u32(r, &packs) < 0 || bv_take_u32(r, &streams) < 0 ||
-        bv_take_u32(r, &flags) < 0)
+        bv_take_u32(r, &flags) < 0 || bv_take_u64(r, &x->seed) < 0)
         return truncated(err);
     if (packs > BV_PACKS_MAX || streams > BV_STREAMS_MAX || flags != 0)
         return bv_fail(err, BV_ECORRUPT, 0, "the header of the index is impossible");
     x->generation = generation;
     *ret_packs = packs;
     *ret_streams = streams;
+    return 0;
+}
+
+static int take_pages(struct bv_reader *r, struct bv_index *x, struct bv_error *err)
+{
+    const uint8_t *bytes;
+    if (x->page_count > r->left / BV_DIGEST_BYTES || bv_take(r, &bytes, x->page_count * BV_DIGEST_BYTES) < 0)
+        return truncated(err);
+    x->pages = bv_alloc(x->page_count * sizeof(*x->pages));
+    if (x->page_count)
+        memcpy(x->pages, bytes, x->page_count * sizeof(*x->pages));
     return 0;
 }
 
@@ -281,13 +357,14 @@ int bv_index_parse(const void *bytes, size_t size, struct bv_index *ret, struct 
     bv_index_init(&x, 0);
     if (take_header(&r, &x, &packs, &streams, err) < 0)
         return -1;
-    x.packs = bv_alloc(packs * sizeof(*x.packs));
-    for (; x.pack_count < packs; x.pack_count++)
-        if (take_pack(&r, &x, &x.packs[x.pack_count], err) < 0)
+    while (x.pack_count < packs)
+        if (take_pack(&r, &x, err) < 0)
             return -1;
     while (x.stream_count < streams)
         if (take_stream(&r, &x, err) < 0)
             return -1;
+    if (take_pages(&r, &x, err) < 0)
+        return -1;
     if (r.left)
         return bv_fail(err, BV_ECORRUPT, 0, "the index has %zu bytes too many", r.left);
 

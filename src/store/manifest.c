@@ -33,8 +33,11 @@ static json_t *totals_json(const struct bv_gen_stats *s)
     json_t *j = json_object();
     bv_json_set(j, "streams", json_integer((json_int_t)s->streams));
     bv_json_set(j, "raw_bytes", json_integer((json_int_t)s->raw_bytes));
-    bv_json_set(j, "stored_bytes", json_integer((json_int_t)s->stored_bytes));
     bv_json_set(j, "zero_bytes", json_integer((json_int_t)s->zero_bytes));
+    bv_json_set(j, "same_bytes", json_integer((json_int_t)s->same_bytes));
+    bv_json_set(j, "new_bytes", json_integer((json_int_t)s->new_bytes));
+    bv_json_set(j, "stored_bytes", json_integer((json_int_t)s->stored_bytes));
+    bv_json_set(j, "linked_bytes", json_integer((json_int_t)s->linked_bytes));
     return j;
 }
 
@@ -58,8 +61,10 @@ char *bv_manifest_build(const struct bv_manifest *m, const struct bv_gen_stats *
 
     json_t *packs = json_array();
     for (size_t i = 0; i < m->pack_count; i++) {
+        char name[BV_PACK_NAME];
         json_t *pack = file_json(&m->packs[i]);
-        bv_json_set(pack, "name", json_string(m->packs[i].name));
+        bv_pack_name(m->packs[i].generation, name);
+        bv_json_set(pack, "name", json_string(name));
         bv_json_append(packs, pack);
     }
     bv_json_set(j, "packs", packs);
@@ -115,7 +120,7 @@ static int check_format(const json_t *j, struct bv_error *err)
     if (strcmp(format, BV_MANIFEST_FORMAT) == 0)
         return 0;
     if (strncmp(format, "bivouac-generation ", strlen("bivouac-generation ")) == 0)
-        return bv_fail(err, BV_ESTORE, 0, "the generation has another format than this version of Bivouac reads (1)");
+        return bv_fail(err, BV_ESTORE, 0, "the generation has another format than this version of Bivouac reads (2)");
     return bv_fail(err, BV_ECORRUPT, 0, "\"format\" is not that of a generation");
 }
 
@@ -131,14 +136,12 @@ static int get_packs(const json_t *j, struct bv_manifest *m, struct bv_error *er
         const char *name;
         if (bv_json_str(pack, "name", &name, err) < 0 || get_file(pack, f, err) < 0)
             return bv_wrap(err, "pack %zu", m->pack_count);
-        if (!bv_is_pack_name(name))
+        if (!bv_is_pack_name(name, &f->generation))
             return bv_fail(err, BV_ECORRUPT, 0,
-                           "pack %zu of the manifest has a name that is not pack-N.bvp, a file of this generation",
+                           "pack %zu of the manifest has a name that is not pack-NNNNNN.bvp, a file of this generation",
                            m->pack_count);
-        snprintf(f->name, sizeof(f->name), "%s", name);
-        for (size_t i = 0; i < m->pack_count; i++)
-            if (strcmp(m->packs[i].name, f->name) == 0)
-                return bv_fail(err, BV_ECORRUPT, 0, "the manifest names %s twice", f->name);
+        if (m->pack_count && f->generation <= f[-1].generation)
+            return bv_fail(err, BV_ECORRUPT, 0, "the packs of the manifest are not in order");
     }
     return 0;
 }
@@ -155,7 +158,6 @@ static int get_members(const json_t *j, struct bv_manifest *m, struct bv_error *
         return -1;
     if (get_file(index, &m->index, err) < 0)
         return bv_wrap(err, "\"index\"");
-    snprintf(m->index.name, sizeof(m->index.name), "%s", BV_INDEX_FILE);
     m->generation = (unsigned)generation;
     m->attempt = (unsigned)attempt;
     m->content = content;

@@ -13,7 +13,7 @@
  * the digest of its text without the key "digest". Private to src/store. */
 
 struct bv_file_ref {
-    char name[16];
+    unsigned generation; /* of a pack: which its name tells */
     uint64_t size;
     struct bv_digest digest;
 };

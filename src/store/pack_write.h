@@ -10,29 +10,42 @@
 #include "store/digest.h"
 #include "store/format.h"
 
-/* A pack in the making: bytes go in, are gathered to blocks, compressed and written one after the other.
- * Needs some 4 MiB. All functions below return -1 with errno when a write fails. Private to src/store. */
+/* A pack in the making: encoded blocks are written one after the other, by one thread. Private to src/store. */
 
 struct bv_pack_writer {
     int fd;
-    uint64_t size;    /* written so far; where the block that is being gathered will begin */
-    uint64_t started; /* up to here the kernel was asked to write back */
-    uint8_t *raw;     /* the block that is being gathered */
-    size_t raw_used;
-    uint8_t *stored; /* room for its header and compressed bytes */
-    size_t stored_room;
-    ZSTD_CCtx *zstd;
-    XXH3_state_t *digest; /* of the whole file */
+    uint64_t size;        /* written so far */
+    uint64_t started;     /* up to here the kernel was asked to write back */
+    XXH3_state_t *digest; /* of all headers */
 };
 
-/* Create the file, which must not exist, and write its header. */
-int bv_pack_begin(struct bv_pack_writer *p, int dirfd, const char *name, unsigned generation, int level);
+/* Create the file, which must not exist, and write its header. The functions here return -1 with errno when a write
+ * fails. */
+int bv_pack_begin(struct bv_pack_writer *p, int dirfd, const char *name, unsigned generation, uint64_t seed);
 
-/* Take as many bytes as the current block has room for, at least one. Returns how many; they will be found in the block
- * at *ret_offset, from *ret_skip of its raw bytes on. */
-ssize_t bv_pack_append(struct bv_pack_writer *p, const uint8_t *bytes, size_t size, uint64_t *ret_offset,
-                       uint32_t *ret_skip);
+/* Append a block. */
+int bv_pack_put(struct bv_pack_writer *p, const uint8_t header[BV_BLOCK_HEADER], const void *stored, size_t size);
 
-/* Write the last block. The file is then complete, not synced. *ret is its digest. */
-int bv_pack_flush(struct bv_pack_writer *p, struct bv_digest *ret);
+/* Have the kernel begin to write what it has not been asked to yet. */
+void bv_pack_start_writeback(struct bv_pack_writer *p);
+
+/* The file is complete, not synced. *ret is its digest. */
+void bv_pack_complete(struct bv_pack_writer *p, struct bv_digest *ret);
 void bv_pack_end(struct bv_pack_writer *p);
+
+/* --- encoding, in any thread --- */
+
+/* What a thread needs to encode blocks: some 2 MiB. */
+struct bv_encoder {
+    ZSTD_CCtx *zstd;
+    uint8_t *sample, *shuffled;
+};
+void bv_encoder_init(struct bv_encoder *e, int level);
+void bv_encoder_free(struct bv_encoder *e);
+
+#define BV_STORED_ROOM ZSTD_COMPRESSBOUND(BV_BLOCK_MAX)
+
+/* Compress `size` bytes into `out`, of BV_STORED_ROOM bytes, and fill in the header. Returns how many bytes there are,
+ * or 0 if the block is to be stored as it is. */
+size_t bv_block_encode(struct bv_encoder *e, const uint8_t *raw, size_t size, const struct bv_digest *digest,
+                       uint8_t *out, uint8_t header[BV_BLOCK_HEADER]);

@@ -5,6 +5,7 @@
 #include "store/format.h"
 
 #define STREAM_SIZE 300000
+#define PACK_FILE   "pack-000001.bvp"
 
 /* Generation 1 with data that compress, data that do not, zeros, and a small stream. */
 static void make_generation(struct fixture *f, uint8_t *bytes)
@@ -68,7 +69,7 @@ static void flip_and_look(struct fixture *f, const char *name)
 
 static void a_flipped_bit_in_the_pack_is_found(void **state)
 {
-    flip_and_look(*state, BV_PACK_FILE);
+    flip_and_look(*state, PACK_FILE);
 }
 
 static void a_flipped_bit_in_the_index_is_found(void **state)
@@ -86,7 +87,7 @@ static void a_flipped_bit_is_found_by_the_copy_that_would_use_it(void **state)
     struct fixture *f = *state;
     autofree uint8_t *bytes = bv_alloc(STREAM_SIZE);
     make_generation(f, bytes);
-    autoclose int fd = open_file(f, BV_PACK_FILE);
+    autoclose int fd = open_file(f, PACK_FILE);
     autogen struct bv_gen *g = open_generation(&f->job, 1);
     autoclose int copy = memfd_create("copy", MFD_CLOEXEC);
     flip(fd, BV_PACK_HEADER + BV_BLOCK_HEADER + 50000, 0x10);
@@ -95,7 +96,7 @@ static void a_flipped_bit_is_found_by_the_copy_that_would_use_it(void **state)
 
 static void a_file_that_is_cut_off_is_found(void **state)
 {
-    static const char *const names[] = {BV_PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
+    static const char *const names[] = {PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
     struct fixture *f = *state;
     autofree uint8_t *bytes = bv_alloc(STREAM_SIZE);
     make_generation(f, bytes);
@@ -120,7 +121,7 @@ static void a_file_that_is_cut_off_is_found(void **state)
 
 static void a_file_that_is_missing_is_found(void **state)
 {
-    static const char *const names[] = {BV_PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
+    static const char *const names[] = {PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
     struct fixture *f = *state;
     autofree uint8_t *bytes = bv_alloc(STREAM_SIZE);
     make_generation(f, bytes);
@@ -135,7 +136,7 @@ static void a_file_that_is_missing_is_found(void **state)
 
 static void a_link_in_place_of_a_file_is_not_followed(void **state)
 {
-    static const char *const names[] = {BV_PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
+    static const char *const names[] = {PACK_FILE, BV_INDEX_FILE, BV_MANIFEST_FILE};
     struct fixture *f = *state;
     autofree uint8_t *bytes = bv_alloc(STREAM_SIZE);
     make_generation(f, bytes);

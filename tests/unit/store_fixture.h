@@ -81,6 +81,15 @@ static inline struct bv_gen_writer *begin_generation(const struct bv_job *j, uns
     return w;
 }
 
+/* One that shares the pages of generation `base`. */
+static inline struct bv_gen_writer *begin_upon(const struct bv_job *j, unsigned number, unsigned base)
+{
+    struct bv_gen_writer *w = NULL;
+    struct bv_gen_options options = {.base = base, .threads = 3};
+    assert_ok(bv_gen_writer_open(j, number, 0, &options, &w, &err));
+    return w;
+}
+
 static inline struct bv_gen_stats commit_generation(const struct bv_job *j, struct bv_gen_writer *w, unsigned number,
                                                     unsigned attempt)
 {

@@ -4,11 +4,10 @@
 
 #include "store/manifest.h"
 
-static char *make(const char *pack)
+static char *make(void)
 {
-    struct bv_file_ref ref = {.size = 4096};
-    snprintf(ref.name, sizeof(ref.name), "%s", pack);
-    struct bv_manifest m = {.job = "job-1", .generation = 7, .attempt = 2, .packs = &ref, .pack_count = 1};
+    struct bv_file_ref refs[2] = {{.generation = 3, .size = 4096}, {.generation = 7, .size = 8192}};
+    struct bv_manifest m = {.job = "job-1", .generation = 7, .attempt = 2, .packs = refs, .pack_count = 2};
     struct bv_gen_stats totals = {.streams = 3, .raw_bytes = 100};
     autojson json_t *content = json_pack("{s:s, s:f}", "k", "v", "f", 1.0 / 3);
     return bv_manifest_build(&m, &totals, content);
@@ -36,14 +35,15 @@ static char *resigned(const char *text, const char *key, json_t *value)
 static void a_manifest_comes_back_from_its_text(void **state)
 {
     (void)state;
-    autofree char *text = make("pack-0.bvp");
+    autofree char *text = make();
     automanifest struct bv_manifest m = {0};
     assert_ok(bv_manifest_parse(text, strlen(text), &m, &err));
     assert_string_equal(m.job, "job-1");
     assert_int_equal(m.generation, 7);
     assert_int_equal(m.attempt, 2);
-    assert_int_equal(m.pack_count, 1);
-    assert_string_equal(m.packs[0].name, "pack-0.bvp");
+    assert_int_equal(m.pack_count, 2);
+    assert_int_equal(m.packs[0].generation, 3);
+    assert_int_equal(m.packs[1].size, 8192);
     assert_string_equal(json_string_value(json_object_get(m.content, "k")), "v");
     assert_non_null(json_object_get(m.json, "digest"));
 }
@@ -51,7 +51,7 @@ static void a_manifest_comes_back_from_its_text(void **state)
 static void a_manifest_that_is_not_canonical_is_refused(void **state)
 {
     (void)state;
-    autofree char *text = make("pack-0.bvp");
+    autofree char *text = make();
     automanifest struct bv_manifest m = {0};
     autojson json_t *j = json_loads(text, 0, NULL);
     autofree char *pretty = json_dumps(j, JSON_INDENT(2));
@@ -62,20 +62,31 @@ static void a_manifest_that_is_not_canonical_is_refused(void **state)
 static void a_manifest_of_another_format_says_so(void **state)
 {
     (void)state;
-    autofree char *text = make("pack-0.bvp");
-    autofree char *newer = resigned(text, "format", json_string("bivouac-generation 2"));
+    autofree char *text = make();
+    autofree char *newer = resigned(text, "format", json_string("bivouac-generation 3"));
     autofree char *foreign = resigned(text, "format", json_string("tarball"));
     automanifest struct bv_manifest m = {0};
     assert_fails(BV_ESTORE, bv_manifest_parse(newer, strlen(newer), &m, &err));
     assert_fails(BV_ECORRUPT, bv_manifest_parse(foreign, strlen(foreign), &m, &err));
 }
 
+/* The packs of the manifest, with another name for the first. */
+static char *with_pack(const char *name)
+{
+    autofree char *text = make();
+    autojson json_t *j = json_loads(text, 0, NULL);
+    json_t *packs = json_deep_copy(json_object_get(j, "packs"));
+    bv_json_set(json_array_get(packs, 0), "name", json_string(name));
+    return resigned(text, "packs", packs);
+}
+
 static void a_pack_outside_the_directory_is_refused(void **state)
 {
-    static const char *const bad[] = {"../pack-0.bvp", "/pack-0.bvp", "a/b", "..", "", "index", "pack-1000.bvp"};
+    static const char *const bad[] = {
+        "../pack-000003.bvp", "/pack-000003.bvp", "a/b", "..", "", "index", "pack-0.bvp", "pack", "pack-000000.bvp"};
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        autofree char *text = make(bad[i]);
+        autofree char *text = with_pack(bad[i]);
         automanifest struct bv_manifest m = {0};
         struct bv_error err = {0};
         assert_int_equal(bv_manifest_parse(text, strlen(text), &m, &err), -1);
@@ -84,12 +95,20 @@ static void a_pack_outside_the_directory_is_refused(void **state)
     }
 }
 
+static void a_pack_that_comes_twice_is_refused(void **state)
+{
+    (void)state;
+    autofree char *text = with_pack("pack-000007.bvp");
+    automanifest struct bv_manifest m = {0};
+    assert_fails(BV_ECORRUPT, bv_manifest_parse(text, strlen(text), &m, &err));
+}
+
 static void a_missing_or_odd_member_is_named(void **state)
 {
     static const char *const keys[] = {"format", "job",    "generation", "attempt", "created",
                                        "index",  "totals", "content",    "packs"};
     (void)state;
-    autofree char *text = make("pack-0.bvp");
+    autofree char *text = make();
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         for (int odd = 0; odd < 2; odd++) {
             autofree char *changed = resigned(text, keys[i], odd ? json_true() : NULL);
@@ -104,7 +123,7 @@ static void a_missing_or_odd_member_is_named(void **state)
 static void numbers_out_of_range_are_refused(void **state)
 {
     (void)state;
-    autofree char *text = make("pack-0.bvp");
+    autofree char *text = make();
     automanifest struct bv_manifest m = {0};
     autofree char *huge = resigned(text, "generation", json_integer(1000000));
     autofree char *negative = resigned(text, "attempt", json_integer(-1));
@@ -128,6 +147,7 @@ int main(void)
         cmocka_unit_test(a_manifest_that_is_not_canonical_is_refused),
         cmocka_unit_test(a_manifest_of_another_format_says_so),
         cmocka_unit_test(a_pack_outside_the_directory_is_refused),
+        cmocka_unit_test(a_pack_that_comes_twice_is_refused),
         cmocka_unit_test(a_missing_or_odd_member_is_named),
         cmocka_unit_test(numbers_out_of_range_are_refused),
         cmocka_unit_test(what_is_no_object_is_refused),

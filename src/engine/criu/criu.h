@@ -24,11 +24,16 @@ struct criu {
 struct criu_spawn {
     const char *path;
     const char *const *options; /* NULL-terminated command line options */
+    const char *const *command; /* and what follows them; set by the functions below */
+    int images_fd;              /* set by the functions below */
     const struct bv_engine_pipe *pipes;
     size_t pipe_count;
     int inherited[16]; /* out: number each pipe's descriptor has in the criu process */
 };
 #define CRIU_PIPES_MAX 16
+
+/* Tells our program that criu runs it as its action script. */
+#define CRIU_HOOK_VARIABLE "BIVOUAC_CRIU_HOOK"
 
 /* Start `criu OPTIONS swrk FD` with exactly the capabilities it may have, an empty environment and no other fds. */
 int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err);
@@ -51,6 +56,22 @@ int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, cons
 
 /* How long the tree was frozen, in ns, from criu's own statistics; 0 if unknown. */
 int64_t criu_frozen_ns(int images_fd);
+
+/* As criu_spawn(), but a whole `criu dump` that calls us back through an action script, which is our own program: criu
+ * cannot stream when it is driven by RPC. Its `sock` is of no use. */
+int criu_spawn_streaming(struct criu_spawn *how, const struct bv_engine_dump *d, struct criu *ret,
+                         struct bv_error *err);
+
+/* The whole of a dump that streams. */
+int criu_dump_streaming(struct bv_engine_dump *d, struct criu_spawn *how, struct bv_error *err);
+
+/* The action script. -1 = we are not called as one. */
+int criu_hook_main(void);
+
+int criu_stream_open(int images_fd, struct bv_engine_stream **ret, struct bv_error *err);
+int criu_stream_fd(const struct bv_engine_stream *s);
+int criu_stream_next(struct bv_engine_stream *s, struct bv_engine_image *ret, struct bv_error *err);
+void criu_stream_close(struct bv_engine_stream *s);
 
 int criu_probe(struct bv_engine_info *ret, struct bv_error *err);
 int criu_dump(struct bv_engine_dump *d, struct bv_error *err);

@@ -55,6 +55,8 @@ int criu_dump(struct bv_engine_dump *d, struct bv_error *err)
         .path = info.path,
         .options = d->private_network ? private_network_options : options,
     };
+    if (d->stream)
+        return criu_dump_streaming(d, &how, err);
     struct criu c;
     if (criu_spawn(&how, &c, err) < 0)
         return -1;

@@ -103,9 +103,13 @@ const struct bv_engine bv_engine_criu = {
     .struct_size = sizeof(struct bv_engine),
     .api = BV_ENGINE_API,
     .name = "criu",
-    .capabilities =
-        BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_ROOTLESS | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_TTY,
+    .capabilities = BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_ROOTLESS | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP |
+                    BV_ENGINE_TTY | BV_ENGINE_STREAM,
     .probe = criu_probe,
     .dump = criu_dump,
+    .stream_open = criu_stream_open,
+    .stream_fd = criu_stream_fd,
+    .stream_next = criu_stream_next,
+    .stream_close = criu_stream_close,
     .restore = criu_restore,
 };

@@ -11,8 +11,11 @@
 
 #include "base/cleanup.h"
 
-#define FIRST_INHERITED 64 /* below criu's service descriptors, above what it opens on its way up */
-#define OPTIONS_MAX     32
+/* Numbers of our descriptors in the criu process: below its service descriptors, above what it opens on its way up. */
+#define FIRST_INHERITED 64
+#define SOCKET_NUMBER   (FIRST_INHERITED + CRIU_PIPES_MAX)
+#define IMAGES_NUMBER   (SOCKET_NUMBER + 1)
+#define ARGUMENTS_MAX   48
 
 /* Everything we have in the capsule's user namespace, except the power to change ids: uid 0 is not mapped there, and
  * criu gives up when it tries ("Unable to initialize id-s"). */
@@ -42,6 +45,20 @@ static int raise_ambient(void)
     return rc;
 }
 
+/* Give the process its descriptors and nothing else: all others close with execve. */
+static int set_descriptors(const struct criu_spawn *how, int sock)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        return -1;
+    for (size_t i = 0; i < how->pipe_count; i++)
+        if (dup2(how->pipes[i].fd, FIRST_INHERITED + (int)i) < 0)
+            return -1;
+    if (how->images_fd >= 0 && dup2(how->images_fd, IMAGES_NUMBER) < 0)
+        return -1;
+    return dup2(sock, SOCKET_NUMBER) < 0 ? -1 : 0;
+}
+
 static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -52,35 +69,24 @@ static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
-        _exit(127);
-    for (size_t i = 0; i < how->pipe_count; i++)
-        if (dup2(how->pipes[i].fd, FIRST_INHERITED + (int)i) < 0)
-            _exit(127);
-    int sock_number = FIRST_INHERITED + CRIU_PIPES_MAX;
-    if (dup2(sock, sock_number) < 0 || raise_ambient() < 0)
+    if (set_descriptors(how, sock) < 0 || raise_ambient() < 0)
         _exit(127);
 
-    char number[16];
-    snprintf(number, sizeof(number), "%d", sock_number);
-
-    const char *argv[OPTIONS_MAX + 4];
-    int n = 0;
-    argv[n++] = how->path;
-    for (int i = 0; how->options[i] && i < OPTIONS_MAX; i++)
+    const char *argv[ARGUMENTS_MAX + 1] = {how->path};
+    int n = 1;
+    for (int i = 0; how->options[i] && n < ARGUMENTS_MAX; i++)
         argv[n++] = how->options[i];
-    argv[n++] = "swrk";
-    argv[n++] = number;
-    argv[n] = NULL;
+    for (int i = 0; how->command[i] && n < ARGUMENTS_MAX; i++)
+        argv[n++] = how->command[i];
     /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs,
      * and leave rubbish else. */
-    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C", NULL};
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C",
+                                CRIU_HOOK_VARIABLE "=1", NULL};
     execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
 
-int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
+static int spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
 {
     if (how->pipe_count > CRIU_PIPES_MAX)
         return bv_fail(err, BV_EINTERNAL, 0, "more than %d outside pipes", CRIU_PIPES_MAX);
@@ -103,6 +109,35 @@ int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
     }
     *ret = (struct criu){.pid = pid, .sock = pair[0]};
     return 0;
+}
+
+int criu_spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
+{
+    char number[16];
+    snprintf(number, sizeof(number), "%d", SOCKET_NUMBER);
+    const char *command[] = {"swrk", number, NULL};
+    how->command = command;
+    how->images_fd = -1; /* named in the request */
+    return spawn(how, ret, err);
+}
+
+int criu_spawn_streaming(struct criu_spawn *how, const struct bv_engine_dump *d, struct criu *ret, struct bv_error *err)
+{
+    static const char *const leave[] = {
+        [BV_LEAVE_RUNNING] = "--leave-running",
+        [BV_LEAVE_STOPPED] = "--leave-stopped",
+        [BV_LEAVE_DEAD] = NULL,
+    };
+    char pid[16], images[32];
+    snprintf(pid, sizeof(pid), "%d", (int)d->root);
+    snprintf(images, sizeof(images), "/proc/self/fd/%d", IMAGES_NUMBER);
+    /* Of the capsule's init the executable is ours, wherever it is installed and whatever is mounted over it. */
+    const char *command[] = {"dump",        "--tree",        pid,   "--images-dir", images,
+                             "--log-file",  CRIU_LOG,        "-v2", "--stream",     "--action-script",
+                             "/proc/1/exe", leave[d->leave], NULL};
+    how->command = command;
+    how->images_fd = d->images_fd;
+    return spawn(how, ret, err);
 }
 
 void criu_end(struct criu *c)
