@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* One write(2) per line, so that lines of several processes on one file do not mix. */
-static void say(const char *prefix, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *fmt, va_list ap)
 {
     char line[2304];
     int n = snprintf(line, sizeof(line), "bivouac: %s", prefix);

@@ -42,7 +42,7 @@ struct bv_engine_dump {
     int images_fd; /* empty directory for the engine's files */
     enum bv_leave leave;
     int private_network;
-    int tty;               /* the tree's terminal has its master outside */
+    int tty; /* the tree's terminal has its master outside */
     /* Called while the tree is frozen and all images are written. -1: the dump fails and the tree runs on, whatever
      * `leave` says. May be NULL. */
     int (*frozen)(void *arg, struct bv_error *err);

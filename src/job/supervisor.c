@@ -289,6 +289,7 @@ static void finish(struct supervisor *s)
         checkpoint_fail(s, s->failure.code ? &s->failure : &e);
     }
     bv_capsule_destroy(&s->capsule);
+    bv_staging_remove(&s->job, s->attempt.number, NULL); /* what a dump has written until now */
     supervisor_drain(s);
     supervisor_stdio_free(s);
 

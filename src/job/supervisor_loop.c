@@ -141,6 +141,9 @@ static void on_capsule(struct supervisor *s)
     case BV_CAPSULE_OPERATION_ENDED:
         s->operating = 0;
         s->abort_deadline = (struct bv_deadline){0};
+        /* One that was given up may have written on while its directory was removed. */
+        if (s->checkpoint.state == CHECKPOINT_NONE)
+            bv_staging_remove(&s->job, s->attempt.number, NULL);
         return;
     case BV_CAPSULE_TERMINAL:
         supervisor_terminal(s, e.fd);

@@ -103,7 +103,7 @@ static void text_is_compressed(void **state)
     struct bv_gen_writer *w = begin_generation(&f->job, 1, 0);
     autofree uint8_t *bytes = bv_alloc(4 * MIB);
     for (size_t i = 0; i < 4 * MIB; i++)
-        bytes[i] = (uint8_t) "the quick brown fox "[i % 20];
+        bytes[i] = (uint8_t)"the quick brown fox "[i % 20];
     add_stream(w, "text", bytes, 4 * MIB);
     struct bv_gen_stats s = commit_generation(&f->job, w, 1, 0);
     assert_in_range(s.stored_bytes, 1, 64 * 1024);

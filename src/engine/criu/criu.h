@@ -50,8 +50,8 @@ typedef int (*criu_notify)(void *arg, const char *script, int fd, struct bv_erro
  * here. */
 int criu_call(struct criu *c, CriuReq *req, criu_notify notify, void *arg, CriuResp **ret, struct bv_error *err);
 
-/* Turn a failed response into an error: the essence of criu's log, and the code that fits it best. Where there is no log,
- * what criu said, or else what `err` says already. */
+/* Turn a failed response into an error: the essence of criu's log, and the code that fits it best. Where there is no
+ * log, what criu said, or else what `err` says already. */
 int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err);
 
 /* How long the tree was frozen, in ns, from criu's own statistics; 0 if unknown. */

@@ -53,9 +53,9 @@ static int ask_version(const char *path, char *out, size_t room, struct bv_error
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a pipe");
     pid_t pid = fork();
     if (pid == 0) {
-        dup2(ends[1], STDOUT_FILENO);
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        dup2(null, STDERR_FILENO);
+        if (null < 0 || dup2(ends[1], STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+            _exit(127);
         execl(path, path, "--version", (char *)NULL);
         _exit(127);
     }
