@@ -106,7 +106,7 @@ falls_back()
 
 steps_reference
 prepare
-for file in manifest index pack-0.bvp; do
+for file in manifest index pack-000002.bvp; do
     for damage in cut_short halve empty_file lengthen flip flip_near_the_end scramble rm link_elsewhere; do
         pristine
         "$damage" "$(generation 2)/$file"
@@ -164,14 +164,14 @@ reseal .
 steps_finish 2
 is "${problems[*]}" "" "a manifest that is only sealed again is good"
 
-reseal '.format = "bivouac-generation 2"'
+reseal '.format = "bivouac-generation 3"'
 steps_attempt
 is "$job_status" 103 "a checkpoint of a newer version is not skipped over"
 like "$said" "format" "and the message says why"
 
 # --- all are bad
 pristine
-flip "$(generation 1)/pack-0.bvp"
+flip "$(generation 1)/pack-000001.bvp"
 flip "$(generation 2)/manifest"
 lines=$(wc -l <"$dir/log.txt")
 steps_attempt

@@ -85,7 +85,7 @@ ok "a checkpoint" bv checkpoint three
 require job_crash
 mkdir "$BIVOUAC_STORE/jobs/three/.staging-0000" "$BIVOUAC_STORE/jobs/three/.000002.0000"
 echo left >"$BIVOUAC_STORE/jobs/three/.staging-0000/pages-1.img"
-echo left >"$BIVOUAC_STORE/jobs/three/.000002.0000/pack-0.bvp"
+echo left >"$BIVOUAC_STORE/jobs/three/.000002.0000/pack-000002.bvp"
 is "$(generations_of three)" 1 "what was not committed is not shown"
 job_start "$work/three" three -- sh
 finish_job three

@@ -121,7 +121,7 @@ ok "nothing was made where it was" test ! -e moved
 hold broken
 ok "a job is checkpointed and ended" bv checkpoint broken --kill
 job_wait
-pack=$(ls "$BIVOUAC_STORE"/jobs/broken/000001/pack-0.bvp)
+pack=$(ls "$BIVOUAC_STORE"/jobs/broken/000001/pack-000001.bvp)
 printf 'X' | dd of="$pack" bs=1 seek=$(($(stat -c %s "$pack") / 2)) conv=notrunc status=none
 is "$(status_of bv restart broken)" 104 "the only checkpoint is damaged: 104"
 like "$(<err)" 'no checkpoint of job broken verifies.*nothing was started' "it says so"

@@ -336,7 +336,7 @@ static void criu_starts_with_a_clean_environment_and_no_descriptor_of_ours(void 
     setenv("LD_PRELOAD_OF_THE_USER", "evil.so", 1);
     criu_that(d, "tells-its-surroundings");
     assert_fails_saying(BV_EENGINE,
-                        "PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL=C "
+                        "PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL=C BIVOUAC_CRIU_HOOK=1 "
                         "0 1 2 80 ",
                         dump(d, &s, &err));
     close(high);
