@@ -3,6 +3,7 @@
 
 import fnmatch
 import json
+import os
 import statistics
 
 # The first pattern that fits a row's name is its goal: the ratio that it must not exceed.
@@ -146,3 +147,5 @@ def write_all(folder, rows, raws, facts):
         f.write("\n")
     with open(f"{folder}/bench.svg", "w") as f:
         f.write(svg(rows, facts["note"]))
+    for name in ("bench.json", "bench-raw.json", "bench.svg"):
+        os.chmod(f"{folder}/{name}", 0o644)
