@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 IN_TESTBED = testbed/run --as-is --cwd /src --
 
-.PHONY: all testbed demo check format lint tidy install clean help
+.PHONY: all testbed demo check bench format lint tidy install clean help
 
 all: ## compile, in the testbed, into build/testbed
 	testbed/run -- true
@@ -21,6 +21,12 @@ demo: ## show what Bivouac does
 
 check: ## run the tests: make check SUITE=unit,apps (all: tests/check --help)
 	tests/check $(SUITE)
+
+bench: ## measure against CRIU alone, 40 minutes; QUICK=1: 5; ROWS=NAME,... for some (bench/README.md)
+	rm -rf build/bench.new && mkdir -p build && install -d -m 777 build/bench.new
+	testbed/run --user alice -- /src/bench/bench $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) \
+		--output /src/build/bench.new; \
+	status=$$?; mv -f build/bench.new/* build/; rmdir build/bench.new; exit $$status
 
 format: ## format the C files in place
 	$(IN_TESTBED) sh -c 'find src include plugins tests bench -name "*.[ch]" 2>/dev/null | xargs -r clang-format -i'

@@ -22,7 +22,7 @@ struct out {
     struct archive *archive;
     XXH3_state_t *digest;
     const char *what; /* "generation 7 of job J" */
-    int fd, sys_errno;
+    int fd, sys_errno, is_given_up;
     time_t mtime; /* of all members: when the checkpoint was made, so that the same one gives the same bytes */
     uint64_t done, total;
     const struct bv_transfer_watch *watch;
@@ -30,14 +30,17 @@ struct out {
 
 /* --- the archive --- */
 
+/* libarchive loses memory when a write fails; so it is not told, and whoever calls it looks at `sys_errno`. Only its
+ * closing is told, so that it does not fill up with zeros what is missing of a member. */
 static la_ssize_t write_out(struct archive *a, void *arg, const void *bytes, size_t size)
 {
     struct out *o = arg;
-    if (bv_write_full(o->fd, bytes, size) == 0)
-        return (la_ssize_t)size;
-    o->sys_errno = errno;
-    archive_set_error(a, errno, "write");
-    return -1;
+    (void)a;
+    if (o->is_given_up)
+        return -1;
+    if (!o->sys_errno && bv_write_full(o->fd, bytes, size) < 0)
+        o->sys_errno = errno;
+    return (la_ssize_t)size;
 }
 
 static int fail_out(const struct out *o, struct bv_error *err)
@@ -62,13 +65,13 @@ static int begin_member(struct out *o, const char *name, uint64_t size, struct b
     int rc = archive_write_header(o->archive, e);
     archive_entry_free(e);
     bv_export_digest_member(o->digest, name, size);
-    return rc == ARCHIVE_OK ? 0 : fail_out(o, err);
+    return rc == ARCHIVE_OK && !o->sys_errno ? 0 : fail_out(o, err);
 }
 
 static int put_bytes(struct out *o, const void *bytes, size_t size, struct bv_error *err)
 {
     bv_digest_add(o->digest, bytes, size);
-    if (size && archive_write_data(o->archive, bytes, size) != (la_ssize_t)size)
+    if (size && (archive_write_data(o->archive, bytes, size) != (la_ssize_t)size || o->sys_errno))
         return fail_out(o, err);
     return 0;
 }
@@ -174,7 +177,7 @@ static int put_end(struct out *o, struct bv_error *err)
     text[BV_DIGEST_TEXT - 1] = '\n';
     if (put_text(o, BV_EXPORT_END, text, sizeof(text), err) < 0)
         return -1;
-    return archive_write_close(o->archive) == ARCHIVE_OK ? 0 : fail_out(o, err);
+    return archive_write_close(o->archive) == ARCHIVE_OK && !o->sys_errno ? 0 : fail_out(o, err);
 }
 
 static int put_all(struct out *o, const struct bv_job *j, const struct bv_gen *g, struct bv_error *err)
@@ -239,8 +242,7 @@ int bv_export(const struct bv_job *j, unsigned number, int fd, const struct bv_t
 
     o.digest = bv_digest_begin();
     int rc = open_archive(&o) < 0 ? fail_out(&o, err) : put_all(&o, j, g, err);
-    if (rc < 0 && o.archive)
-        archive_write_fail(o.archive); /* so that nothing more is written */
+    o.is_given_up = rc < 0;
     archive_write_free(o.archive);
     bv_digest_end(o.digest, NULL);
     return rc < 0 ? -1 : sync_out(&o, err);
