@@ -177,15 +177,11 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     return 0;
 }
 
-/* The newest generation, which most pages will be found in again; 0 if there is none that can be used. */
+/* The generation in which most pages will be found again, if it is still good; else 0. */
 static unsigned find_base(const struct supervisor *s)
 {
-    autofree unsigned *list = NULL;
-    size_t n = 0;
     autogen struct bv_gen *g = NULL;
-    if (bv_generation_list(&s->job, &list, &n, NULL) < 0 || n == 0 || bv_gen_open(&s->job, list[n - 1], &g, NULL) < 0)
-        return 0;
-    return list[n - 1];
+    return s->base && bv_gen_open(&s->job, s->base, &g, NULL) == 0 ? s->base : 0;
 }
 
 /* A terminal's master comes back from the engine by another way than streams do. */
@@ -401,6 +397,7 @@ static void committed(struct supervisor *s, const json_t *written)
         bv_capsule_destroy(&s->capsule);
     if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
         s->left_stopped = 1;
+    s->base = c->generation;
     clear(s);
     retain(s);
     control_answer(s, result, NULL);

@@ -103,6 +103,7 @@ static int try_generation(struct supervisor *s, const struct bv_job *from, unsig
         return -1;
     }
     s->root = (pid_t)root;
+    s->base = from == &s->job ? number : 0;
     ret->generation = number;
     ret->content = json_deep_copy(content);
     return 0;

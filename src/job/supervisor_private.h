@@ -81,6 +81,7 @@ struct supervisor {
     struct client client[CLIENTS_MAX];
     int64_t renew_at_ns, lease_until_ns;
 
+    unsigned base; /* the generation this attempt has restored or written last: known to be good, and near; 0 = none */
     struct checkpoint checkpoint;
     int operating;                     /* an operation lives in the capsule */
     struct bv_deadline abort_deadline; /* when it is killed */
