@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the analyzer sees of them elsewhere. */
+#undef bv_fail
+#undef bv_wrap
+
 int bv_fail(struct bv_error *err, enum bv_code code, int sys_errno, const char *fmt, ...)
 {
     if (!err)

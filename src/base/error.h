@@ -59,6 +59,15 @@ int bv_fail(struct bv_error *err, enum bv_code code, int sys_errno, const char *
 /* Put "<context>: " in front of the text of an error on its way up, and return -1. */
 int bv_wrap(struct bv_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__ /* which looks at one file at a time */
+static inline int bv_minus_one(int result)
+{
+    return result < 0 ? result : -1;
+}
+#define bv_fail(...) bv_minus_one(bv_fail(__VA_ARGS__))
+#define bv_wrap(...) bv_minus_one(bv_wrap(__VA_ARGS__))
+#endif
+
 /* Which code says best why a write to the store failed: BV_ENOSPACE for ENOSPC and EDQUOT, else BV_ESTORE. */
 enum bv_code bv_store_code(int sys_errno);
 

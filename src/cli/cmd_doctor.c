@@ -25,7 +25,7 @@ static const struct option options[] = {
     {"quick", no_argument, NULL, OPT_QUICK},
     {"json", no_argument, NULL, OPT_JSON},
     {"help", no_argument, NULL, 'h'},
-    {DOCTOR_TRIAL_OPTION + 2, required_argument, NULL, OPT_PROGRAM},
+    {&DOCTOR_TRIAL_OPTION[2], required_argument, NULL, OPT_PROGRAM},
     {0},
 };
 

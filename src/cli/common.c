@@ -63,6 +63,9 @@ int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
         __attribute__((fallthrough));
     case 's':
         end++;
+        break;
+    default:
+        break;
     }
     if (no_number || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no duration: write seconds, or a number with s, m, h or d", text);

@@ -63,10 +63,12 @@ static char *existing_parent(const char *path)
     char *at = bv_strdup(path);
     while (strcmp(at, "/") != 0 && strcmp(at, ".") != 0 && stat(at, &st) < 0) {
         char *slash = strrchr(at, '/');
-        if (!slash)
-            strcpy(at, ".");
-        else
+        if (slash) {
             slash[slash == at ? 1 : 0] = '\0';
+        } else {
+            free(at);
+            at = bv_strdup(".");
+        }
     }
     return at;
 }

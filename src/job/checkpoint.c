@@ -308,7 +308,10 @@ static int on_frozen(struct supervisor *s, const json_t *message, struct bv_erro
     if (c->leave == BV_LEAVE_DEAD)
         return finish_writing(s, err);
     autojson json_t *go = json_pack("{s:s}", "verdict", "go");
-    return bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), err);
+    if (bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), NULL) == 0)
+        return 0;
+    s->engine_died = 1;
+    return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
 }
 
 void checkpoint_on_operation(struct supervisor *s)

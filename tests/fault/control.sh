@@ -34,10 +34,12 @@ fault_none
 require steps_reach 10
 require job_checkpoint
 
-# Connections to the control socket, of which one more is the socket itself.
+# Connections to the job's control socket, of which one more is the socket itself. The list is that of the whole network
+# namespace, in which other tests run too.
 clients_are()
 {
-    (($(grep -c "$BIVOUAC_RUNTIME_DIR/.*\.sock" /proc/net/unix) == $1 + 1))
+    local socket=("$BIVOUAC_RUNTIME_DIR"/*.sock)
+    (($(grep -c "${socket[0]}" /proc/net/unix) == $1 + 1))
 }
 
 # --- a second supervisor
