@@ -17,11 +17,11 @@
 static const char *const fault_points[] = {
     "checkpoint-begin",     /* [supervisor] a request was accepted */
     "checkpoint-staged",    /* [supervisor] the staging directory exists */
+    "checkpoint-pack-open", /* [writer]     the pack file exists, empty */
     "checkpoint-dump",      /* [operation]  the engine is about to be started */
     "checkpoint-frozen",    /* [operation]  images are complete, the job is frozen */
     "checkpoint-captured",  /* [operation]  files are captured, the job is still frozen */
     "checkpoint-resumed",   /* [operation]  the job runs again */
-    "checkpoint-pack-open", /* [writer]     the pack file exists, empty */
     "checkpoint-pack-half", /* [writer]     one stream is in the pack */
     "checkpoint-packed",    /* [writer]     the pack is written, not synced */
     "checkpoint-manifest",  /* [writer]     the manifest is synced in the uncommitted directory */

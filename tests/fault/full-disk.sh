@@ -67,8 +67,11 @@ steps_start
 require steps_reach 10
 require job_checkpoint
 steps_reach 20
-# Room for nothing, for a directory, for a part of the images, for all images but not the pack.
-for room in 0 16 100 1000 2100 2300 3000 4000; do
+# All of the memory becomes new before each checkpoint, so that each needs about 2 MiB. Room for nothing, for a directory,
+# for a part of the pack.
+kill -USR1 "$job_pid"
+require wait_for lines_at_least "$dir/signals.txt" 1
+for room in 0 16 100 500 1000 1900; do
     signals=$(wc -l <"$dir/signals.txt")
     checkpoint_in_vain "$room"
 done

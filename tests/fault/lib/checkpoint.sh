@@ -9,11 +9,11 @@
 points='
 checkpoint-begin      supervisor init
 checkpoint-staged     supervisor init
-checkpoint-dump       supervisor init operation
-checkpoint-frozen     supervisor init operation criu
-checkpoint-captured   supervisor init operation criu
-checkpoint-resumed    supervisor init operation
-checkpoint-pack-open  supervisor init writer | operation criu
+checkpoint-pack-open  supervisor init writer
+checkpoint-dump       supervisor init writer operation
+checkpoint-frozen     supervisor init writer operation criu
+checkpoint-captured   supervisor init writer operation criu
+checkpoint-resumed    supervisor init writer operation
 checkpoint-pack-half  supervisor init writer | operation criu
 checkpoint-packed     supervisor init writer | operation criu
 checkpoint-manifest   supervisor init writer | operation criu
