@@ -18,7 +18,7 @@
 #define CHECKPOINT_TIMEOUT                                                                                             \
     3600 /* s, where the request names none: days of work hang on it, a hang must end all the same */
 #define RESTORE_TIMEOUT 3600
-#define OPERATION_GRACE 30 /* s that an operation has to end after a refusal */
+#define OPERATION_GRACE 5 /* s that an operation has to end after a refusal */
 #define CLIENTS_MAX     16
 #define IN_FLIGHT_MAX   (1 << 20)
 

@@ -89,9 +89,12 @@ require steps_reach 10
 require job_checkpoint
 steps_reach 20
 
-checkpoint_with "an engine that fails" "exit 1" 106 "criu.*without an answer"
-checkpoint_with "an engine that is killed" "kill -KILL \$\$" 106 "criu.*without an answer"
-checkpoint_with "an engine that talks nonsense" "echo nonsense >&\$sock; exec sleep 1000" 106 "criu.*cannot be read"
+checkpoint_with "an engine that fails" "exit 1" 106 "criu.*ended with status 1"
+checkpoint_with "an engine that is killed" "kill -KILL \$\$" 106 "criu.*killed by signal 9"
+stream=UNIX-CONNECT:/proc/self/fd/81/streamer-capture.sock
+checkpoint_with "an engine that talks nonsense" \
+    "printf 'nonsense, nonsense' | socat -u - $stream; exec sleep 1000" 117 "too long"
+checkpoint_with "an engine that says half a word" "printf '\\11\\0' | socat -u - $stream; exec sleep 1000" 117 "half a"
 checkpoint_with "an engine that hangs" "exec sleep 1000" 114 "deadline" --timeout 1
 checkpoint_with "an engine that hangs, with helpers" "sleep 1000 & sleep 1001" 114 "deadline" --timeout 1
 checkpoint_with "an engine that hangs and ignores signals" \

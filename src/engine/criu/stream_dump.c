@@ -110,8 +110,14 @@ int criu_dump_streaming(struct bv_engine_dump *d, struct criu_spawn *how, struct
     criu_end(&c);
     if (rc < 0 && why.code != BV_EENGINE)
         return bv_fail(err, why.code, 0, "%s", why.text);
-    if (rc < 0 || status != 0)
-        return criu_log_error(d->images_fd, BV_EENGINE, "dump", NULL, err);
+    if (rc == 0 && WIFSIGNALED(status))
+        rc = bv_fail(&why, BV_EENGINE, 0, "it was killed by signal %d", WTERMSIG(status));
+    else if (rc == 0 && status != 0)
+        rc = bv_fail(&why, BV_EENGINE, 0, "it ended with status %d", WEXITSTATUS(status));
+    if (rc < 0) {
+        criu_log_error(d->images_fd, BV_EENGINE, "dump", NULL, &why);
+        return bv_fail(err, why.code, 0, "%s", why.text);
+    }
     d->frozen_ns = criu_frozen_ns(d->images_fd);
     return 0;
 }
