@@ -23,7 +23,7 @@ GOALS = [
 
 
 def goal_of(name):
-    if name.startswith(("freeze-disk-", "durable-zstd-", "restart-read-")):
+    if name.startswith(("freeze-disk-", "durable-zstd-", "durable-10pct-", "restart-read-")):
         return None
     return next((goal for pattern, goal in GOALS if fnmatch.fnmatch(name, pattern)), None)
 

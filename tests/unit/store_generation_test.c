@@ -99,11 +99,12 @@ static void a_sparse_file_of_a_tebibyte_costs_what_its_data_cost(void **state)
 
 static void text_is_compressed(void **state)
 {
+    static const char words[] = "the quick brown fox ";
     struct fixture *f = *state;
     struct bv_gen_writer *w = begin_generation(&f->job, 1, 0);
     autofree uint8_t *bytes = bv_alloc(4 * MIB);
     for (size_t i = 0; i < 4 * MIB; i++)
-        bytes[i] = (uint8_t)"the quick brown fox "[i % 20];
+        bytes[i] = (uint8_t)words[i % 20];
     add_stream(w, "text", bytes, 4 * MIB);
     struct bv_gen_stats s = commit_generation(&f->job, w, 1, 0);
     assert_in_range(s.stored_bytes, 1, 64 * 1024);
