@@ -44,11 +44,18 @@ static void end_output(struct bv_relay *r)
         close_fd(&r->to);
 }
 
-/* Nobody reads any more: the job is to learn it as it would from a pipe of its own. */
+/* Nobody reads any more. A job that writes into a pipe is to learn it as it would from a pipe of its own; one that
+ * writes to a terminal is told by a signal, and must not be stopped by a terminal that is full. */
 static void broken(struct bv_relay *r)
 {
     r->begin = r->end = 0;
-    close_fd(&r->from);
+    if (r->keep_reading) {
+        r->skip = UINT64_MAX;
+        return;
+    }
+    if (r->close_from)
+        close_fd(&r->from);
+    r->from = -1;
     end_output(r);
 }
 

@@ -15,7 +15,8 @@
 struct bv_relay {
     int from, to;        /* borrowed; -1 = ended */
     int close_to;        /* close `to` when `from` has ended and everything is written (a pipe of ours) */
-    int pty;             /* `from` is a terminal's master: EIO means end */
+    int close_from;      /* close `from` when nobody takes the bytes any more (a pipe of ours) */
+    int keep_reading;    /* ... or read on and drop them (a terminal of ours) */
     uint64_t skip;       /* drop that many bytes first: the outside has got them before the restart */
     uint64_t position;   /* bytes the source has given so far, over all attempts */
     uint64_t *delivered; /* of these, bytes that the outside has got; may lie in a mapping that outlives us */

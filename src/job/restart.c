@@ -104,6 +104,8 @@ static int try_generation(struct supervisor *s, const struct bv_job *from, unsig
     }
     s->root = (pid_t)root;
     s->base = from == &s->job ? number : 0;
+    for (size_t i = 0; i < bv_gen_stream_count(g); i++)
+        ret->bytes += bv_gen_stream(g, i).size;
     ret->generation = number;
     ret->content = json_deep_copy(content);
     return 0;
@@ -245,9 +247,9 @@ static int on_message(struct supervisor *s, struct bv_msg *m, struct bv_error *e
                    text ? text : "an unknown message");
 }
 
-static int await_restored(struct supervisor *s, int sock, struct bv_error *err)
+static int await_restored(struct supervisor *s, const struct restart *r, int sock, struct bv_error *err)
 {
-    struct bv_deadline deadline = bv_deadline_in(RESTORE_TIMEOUT);
+    struct bv_deadline deadline = bv_deadline_in(RESTORE_TIMEOUT + (double)r->bytes / RESTORE_BYTES_PER_S);
     for (;;) {
         automsg struct bv_msg m = {0};
         int got = supervisor_await(s, sock, deadline, &m, err);
@@ -279,5 +281,5 @@ int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *
     if (rc < 0)
         return -1;
     s->operating = 1;
-    return await_restored(s, ours, err);
+    return await_restored(s, r, ours, err);
 }

@@ -145,7 +145,10 @@ void supervisor_stdio_connect(struct supervisor *s)
         if (s->stdio.end[i].kind == BV_STDIO_PIPE && s->stdio.end[i].same_as < 0 && !s->relay[i])
             s->relay[i] = bv_relay_new(s->stdio.end[i].our_fd, i, &s->delivered[i - 1]);
     for (int i = 1; i < 3; i++)
-        s->stdio.end[i].our_fd = s->relay[i] ? -1 : s->stdio.end[i].our_fd;
+        if (s->relay[i] && s->stdio.end[i].our_fd >= 0) {
+            s->relay[i]->close_from = 1;
+            s->stdio.end[i].our_fd = -1;
+        }
 }
 
 void supervisor_terminal(struct supervisor *s, int master)
@@ -157,6 +160,8 @@ void supervisor_terminal(struct supervisor *s, int master)
         s->relay[STDIN_FILENO] = bv_relay_new(STDIN_FILENO, master, NULL);
     if (s->stdio.end[out].kind == BV_STDIO_TTY)
         s->relay[out] = bv_relay_new(master, out, &s->delivered[out - 1]);
+    if (s->relay[out])
+        s->relay[out]->keep_reading = 1;
 }
 
 static json_t *end_json(struct supervisor *s, int number, struct bv_error *err)

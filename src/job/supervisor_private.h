@@ -17,10 +17,11 @@
 #define KEEP_DEFAULT 2
 #define CHECKPOINT_TIMEOUT                                                                                             \
     3600 /* s, where the request names none: days of work hang on it, a hang must end all the same */
-#define RESTORE_TIMEOUT 3600
-#define OPERATION_GRACE 5 /* s that an operation has to end after a refusal */
-#define CLIENTS_MAX     16
-#define IN_FLIGHT_MAX   (1 << 20)
+#define RESTORE_TIMEOUT     300 /* s, and as long as reading the images takes from a very slow disk */
+#define RESTORE_BYTES_PER_S (32 << 20)
+#define OPERATION_GRACE     5 /* s that an operation has to end after a refusal */
+#define CLIENTS_MAX         16
+#define IN_FLIGHT_MAX       (1 << 20)
 
 enum checkpoint_state {
     CHECKPOINT_NONE,
@@ -129,6 +130,7 @@ int checkpoint_writer_sock(const struct supervisor *s);
 struct restart {
     unsigned generation; /* 0 = there is none: start the command */
     int staging;
+    uint64_t bytes; /* of its streams, unpacked */
     json_t *content;
     struct bv_error newer; /* code != 0: there are newer ones, and this is why the newest is not used */
 };

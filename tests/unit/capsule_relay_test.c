@@ -175,6 +175,7 @@ static void a_pipe_of_ours_is_closed_behind_the_last_byte(void **state)
 static void when_nobody_reads_any_more_the_job_s_pipe_breaks(void **state)
 {
     struct line *l = *state;
+    l->relay->close_from = 1;
     close_fd(&l->to[0]);
     say(l, "unheard");
     run(l);

@@ -33,7 +33,8 @@ static int receive(struct criu *c, CriuResp **ret, int *ret_fd, struct bv_error 
     autofree uint8_t *buf = bv_alloc(MESSAGE_MAX);
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {.iov_base = buf, .iov_len = MESSAGE_MAX};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr mh = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
 
     ssize_t n;
     do

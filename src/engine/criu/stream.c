@@ -78,7 +78,8 @@ static int receive_pipe(int fd, struct bv_error *err)
 {
     char byte, control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr mh = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof(int))};
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int pipe_fd = -1;
     if (poll(&p, 1, WORD_TIMEOUT) > 0 && recvmsg(fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0) {
