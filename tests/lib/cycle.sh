@@ -61,7 +61,7 @@ job_is_over()
 }
 
 # job_checkpoint [ARGUMENT…]: returns 0 when committed, 1 when the job has ended, 2 on an error.
-# A job that is just starting is asked again.
+# A job that is just starting, and may be making its store, is asked again.
 job_checkpoint()
 {
     local end=$((SECONDS + 4 * tap_deadline)) status
@@ -72,7 +72,7 @@ job_checkpoint()
         ((status != 0)) || return 0
         job_runs || return 1
         case $status in
-        101 | 112 | 116) ((SECONDS < end)) || break ;;
+        101 | 103 | 112 | 116) ((SECONDS < end)) || break ;;
         *) break ;;
         esac
         sleep 0.05
