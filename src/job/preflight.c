@@ -233,8 +233,8 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
         apply_all(tree, &p);
         return 0;
     }
-    if (pid != tree->p->root && (why.code == BV_ENOTRUNNING || is_ending(tree->p->procfd, pid)))
-        return 0;
+    if (why.code == BV_ENOTRUNNING || is_ending(tree->p->procfd, pid))
+        return pid != tree->p->root ? 0 : bv_fail(err, BV_ENOTRUNNING, 0, "process %d is ending", (int)pid);
     /* A root of another user is a mistake of the caller. */
     if (why.code == BV_EDENIED && (pid != tree->p->root || tree->uid == geteuid())) {
         for (const struct pf_rule *r = pf_process_rules; r->topic; r++)
