@@ -56,11 +56,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* Its files: /work with two files, a directory and a link; /outside, to which only the link leads. */
+/* Its files: /area with two files, a directory and a link; /outside, to which only the link leads. */
 static void make_world(const uint8_t *data, size_t size, int *ret_staging, int *ret_kept)
 {
-    static const char *const dirs[] = {"/work",
-                                       "/work/sub",
+    static const char *const dirs[] = {"/area",
+                                       "/area/sub",
                                        "/outside",
                                        "/store",
                                        "/store/jobs",
@@ -73,10 +73,10 @@ static void make_world(const uint8_t *data, size_t size, int *ret_staging, int *
     need(chroot(WORLD) == 0, "chroot");
     for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
         need(mkdir(dirs[i], 0700) == 0, dirs[i]);
-    write_text(AT_FDCWD, "/work/a", "0123456789");
-    write_text(AT_FDCWD, "/work/sub/b", "bbbb");
+    write_text(AT_FDCWD, "/area/a", "0123456789");
+    write_text(AT_FDCWD, "/area/sub/b", "bbbb");
     write_text(AT_FDCWD, "/outside/victim", "intact");
-    need(symlink("/outside", "/work/link") == 0, "symlink");
+    need(symlink("/outside", "/area/link") == 0, "symlink");
     *ret_staging = open("/store/jobs/j/.staging-1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *ret_kept = open("/store/jobs/j/kept/1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     need(*ret_staging >= 0 && *ret_kept >= 0, "store");
