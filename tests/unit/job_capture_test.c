@@ -85,7 +85,7 @@ static void a_large_file_written_in_place_is_only_recorded_and_the_user_is_told(
     assert_class(f, "above", "recorded");
     assert_no_content(file_entry(f, "above"));
     assert_int_equal(json_array_size(warnings), 1);
-    assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "/work/above has"));
+    assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "/data/above has"));
     assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "capture limit"));
 }
 
@@ -147,7 +147,7 @@ static void files_of_the_kernel_and_of_the_capsule_are_not_captured(void **state
 static void what_is_bound_into_a_volatile_directory_is_a_file_like_any_other(void **state)
 {
     struct files_fixture *f = *state;
-    autofree char *work = path_in(f->dir, "work");
+    autofree char *work = path_in(f->dir, "data");
     put_text(f->work, "data", "on the host");
     assert_int_equal(mkdir("/dev/shm/bound", 0700), 0);
     assert_int_equal(mount(work, "/dev/shm/bound", NULL, MS_BIND, NULL), 0);
@@ -163,7 +163,7 @@ static void what_is_bound_into_a_volatile_directory_is_a_file_like_any_other(voi
 static void a_named_directory_is_captured_with_all_that_is_in_it(void **state)
 {
     struct files_fixture *f = *state;
-    autofree char *work = path_in(f->dir, "work");
+    autofree char *work = path_in(f->dir, "data");
     char *capture_list[] = {work, NULL};
     f->spec.capture = capture_list;
     put_text(f->work, "file", "text");
@@ -191,7 +191,7 @@ static void a_named_directory_is_captured_with_all_that_is_in_it(void **state)
 static void what_the_globs_exclude_is_not_captured(void **state)
 {
     struct files_fixture *f = *state;
-    autofree char *work = path_in(f->dir, "work");
+    autofree char *work = path_in(f->dir, "data");
     char *capture_list[] = {work, NULL}, *globs[] = {(char *)"*.tmp", (char *)"cache", (char *)"sub/x*", NULL};
     f->spec.capture = capture_list;
     f->spec.no_capture = globs;
@@ -221,7 +221,7 @@ static void a_store_inside_a_captured_directory_is_left_out(void **state)
     capture_opened(f, {"file", O_RDONLY, 0, 0, 0});
     const json_t *d = entry_called(json_object_get(f->captured, "directories"), f->dir->path);
     const json_t *entries = json_object_get(d, "entries");
-    assert_non_null(entry_called(entries, "work/file"));
+    assert_non_null(entry_called(entries, "data/file"));
     assert_null(entry_called(entries, "store"));
     assert_int_equal(json_array_size(entries), 2);
     f->spec.capture = NULL;
@@ -230,7 +230,7 @@ static void a_store_inside_a_captured_directory_is_left_out(void **state)
 static void a_captured_directory_that_is_not_there_yet_is_captured_as_empty(void **state)
 {
     struct files_fixture *f = *state;
-    autofree char *to_come = path_in(f->dir, "work/to-come");
+    autofree char *to_come = path_in(f->dir, "data/to-come");
     char *capture_list[] = {to_come, NULL};
     f->spec.capture = capture_list;
     capture_job(f, NULL, 0);
@@ -243,13 +243,13 @@ static void a_captured_directory_that_is_not_there_yet_is_captured_as_empty(void
 static void a_captured_directory_that_is_none_fails_the_checkpoint(void **state)
 {
     struct files_fixture *f = *state;
-    autofree char *plain = path_in(f->dir, "work/plain");
+    autofree char *plain = path_in(f->dir, "data/plain");
     char *capture_list[] = {plain, NULL};
     struct bv_capture *c = NULL;
     put_text(f->work, "plain", "");
     f->spec.capture = capture_list;
     start_job(f, NULL, 0);
-    assert_fails_saying(BV_ENODIR, "/work/plain: Not a directory",
+    assert_fails_saying(BV_ENODIR, "/data/plain: Not a directory",
                         bv_capture_take(&f->spec, f->job, f->staging, &c, &err));
     assert_null(c);
     f->spec.capture = NULL;

@@ -55,7 +55,7 @@ static inline int files_setup(void **state)
         return -1;
     struct files_fixture *f = bv_alloc(sizeof(*f));
     f->dir = dir;
-    f->work = make_dir(f->dir->fd, "work");
+    f->work = make_dir(f->dir->fd, "data");
     if (mkdirat(f->dir->fd, "store", 0700) < 0 || mkdirat(f->dir->fd, "store/jobs", 0700) < 0 ||
         mkdirat(f->dir->fd, "store/jobs/j", 0700) < 0 || mkdirat(f->dir->fd, "store/jobs/j/kept", 0700) < 0)
         return -1;
@@ -169,6 +169,6 @@ static inline const json_t *entry_called(const json_t *list, const char *path)
 
 static inline const json_t *file_entry(const struct files_fixture *f, const char *name)
 {
-    autofree char *path = bv_asprintf("%s/work/%s", f->dir->path, name);
+    autofree char *path = bv_asprintf("%s/data/%s", f->dir->path, name);
     return entry_called(json_object_get(f->captured, "files"), path);
 }

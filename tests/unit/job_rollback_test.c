@@ -46,7 +46,7 @@ static void what_was_appended_since_is_cut_and_kept_aside(void **state)
         append_text(f->work, "log", "the lost future\n");
         autojson json_t *kept = rolled_back(f);
         assert_text(f->work, "log", "before\n");
-        assert_kept(f, kept, "/work/log", "the lost future\n", "appended after the checkpoint");
+        assert_kept(f, kept, "/data/log", "the lost future\n", "appended after the checkpoint");
         assert_int_equal(json_integer_value(json_object_get(json_array_get(kept, 0), "from")), 7);
 
         assert_ok(bv_remove_tree(f->staging, "files", &err));
@@ -88,7 +88,7 @@ static void a_file_written_in_place_gets_its_content_back_in_the_same_inode(void
     assert_int_equal(fchmodat(f->work, "db", 0600, 0), 0);
     autojson json_t *kept = rolled_back(f);
     assert_text(f->work, "db", "the content at the freeze");
-    assert_kept(f, kept, "/work/db", "something else", "changed since the checkpoint");
+    assert_kept(f, kept, "/data/db", "something else", "changed since the checkpoint");
     assert_int_equal(fstatat(f->work, "db", &after, 0), 0);
     assert_int_equal(after.st_ino, before.st_ino);
     assert_int_equal(after.st_mode, before.st_mode);
@@ -172,12 +172,12 @@ static void a_large_file_that_was_rewritten_is_refused_or_accepted(void **state)
     json_t *kept = NULL;
 
     assert_int_equal(bv_pwrite_full(fd, "X", 1, 0), 0); /* its head */
-    assert_fails_saying(BV_ECHANGED, "/work/end was rewritten since", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/end was rewritten since", put_back(f, 0, &kept, &err));
     assert_int_equal(bv_pwrite_full(fd, "\0", 1, 0), 0);
     assert_int_equal(bv_pwrite_full(fd, "X", 1, size - 1), 0); /* its tail */
-    assert_fails_saying(BV_ECHANGED, "/work/end was rewritten since", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/end was rewritten since", put_back(f, 0, &kept, &err));
     assert_int_equal(ftruncate(fd, size - 1), 0);
-    assert_fails_saying(BV_ECHANGED, "/work/end is shorter than", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/end is shorter than", put_back(f, 0, &kept, &err));
     assert_null(kept);
     assert_ok(put_back(f, 1, &kept, &err));
     assert_int_equal(size_of(f->work, "end"), size - 1);
@@ -191,7 +191,7 @@ static void a_large_file_that_is_gone_is_refused(void **state)
     put_large(f->work, "end", (off_t)BV_PUT_BACK_LIMIT + 100);
     capture_opened(f, {"end", O_WRONLY, -1, 0, 0});
     assert_int_equal(unlinkat(f->work, "end", 0), 0);
-    assert_fails_saying(BV_ECHANGED, "/work/end is gone", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/end is gone", put_back(f, 0, &kept, &err));
     assert_missing(f->work, "end");
 }
 
@@ -207,7 +207,7 @@ static void a_recorded_file_that_changed_is_refused_or_accepted(void **state)
     usleep(20000);
     autoclose int fd = openat(f->work, "db", O_RDWR | O_CLOEXEC);
     assert_int_equal(bv_pwrite_full(fd, "x", 1, 5), 0);
-    assert_fails_saying(BV_ECHANGED, "/work/db has changed since", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/db has changed since", put_back(f, 0, &kept, &err));
     assert_text(f->work, "db", "01234x6789");
     assert_ok(put_back(f, 1, &kept, &err));
     assert_text(f->work, "db", "01234x6789");
@@ -234,7 +234,7 @@ static void a_link_in_the_place_of_a_file_is_refused(void **state)
     capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0});
     assert_int_equal(unlinkat(f->work, "log", 0), 0);
     assert_int_equal(symlinkat("../victim", f->work, "log"), 0);
-    assert_fails_saying(BV_ECHANGED, "/work/log", put_back(f, 1, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/log", put_back(f, 1, &kept, &err));
     assert_text(f->dir->fd, "victim", "must stay");
 
     assert_int_equal(unlinkat(f->work, "log", 0), 0);
@@ -254,7 +254,7 @@ static void a_link_in_the_place_of_a_directory_on_the_way_is_refused(void **stat
     capture_opened(f, {"sub/log", O_WRONLY | O_APPEND, 0, 0, 0});
     assert_ok(bv_remove_tree(f->work, "sub", &err));
     assert_int_equal(symlinkat("../elsewhere", f->work, "sub"), 0);
-    assert_fails_saying(BV_ECHANGED, "/work/sub/log", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "/data/sub/log", put_back(f, 0, &kept, &err));
     assert_text(f->dir->fd, "elsewhere/log", "short and longer");
     assert_int_equal(unlinkat(f->dir->fd, "elsewhere/log", 0), 0);
     assert_fails(BV_ECHANGED, put_back(f, 0, &kept, &err));
@@ -294,7 +294,7 @@ static void a_copy_that_is_missing_or_of_another_length_is_noticed(void **state)
 
 static void capture_work(struct files_fixture *f, char **globs)
 {
-    autofree char *work = path_in(f->dir, "work");
+    autofree char *work = path_in(f->dir, "data");
     char *list[] = {work, NULL};
     f->spec.capture = list;
     f->spec.no_capture = globs;
@@ -346,7 +346,7 @@ static void what_was_created_since_is_moved_aside(void **state)
     assert_missing(f->work, "newdir");
     assert_missing(f->work, "newlink");
     assert_text(f->work, "old", "old");
-    assert_kept(f, kept, "/work/newdir/output", "a result of the lost future", "created after the checkpoint");
+    assert_kept(f, kept, "/data/newdir/output", "a result of the lost future", "created after the checkpoint");
 }
 
 static void what_is_excluded_stays_as_it_is(void **state)
@@ -482,7 +482,7 @@ static void an_entry_does_not_leave_its_directory(void **state)
         for (size_t k = 0; k < sizeof(types) / sizeof(types[0]); k++) {
             autofree char *text =
                 bv_asprintf("{\"format\":\"bivouac-capture 1\",\"files\":[],\"directories\":[{\"path\":"
-                            "\"%s/work\",\"volatile\":false,\"no_capture\":[],\"entries\":[{" STAT
+                            "\"%s/data\",\"volatile\":false,\"no_capture\":[],\"entries\":[{" STAT
                             ",\"path\":\"%s\",\"type\":\"%s\",\"target\":\"x\",\"content\":0}]}]}",
                             f->dir->path, bad[i], types[k]);
             put_text(f->staging, BV_CAPTURE_JSON, text);
@@ -500,7 +500,7 @@ static void an_entry_is_not_put_through_a_link(void **state)
     assert_int_equal(symlinkat("../elsewhere", f->work, "link"), 0);
     for (size_t k = 0; k < sizeof(types) / sizeof(types[0]); k++) {
         autofree char *text = bv_asprintf("{\"format\":\"bivouac-capture 1\",\"files\":[],\"directories\":[{\"path\":"
-                                          "\"%s/work\",\"volatile\":false,\"no_capture\":[],\"entries\":[{" STAT
+                                          "\"%s/data\",\"volatile\":false,\"no_capture\":[],\"entries\":[{" STAT
                                           ",\"path\":\"link/x\",\"type\":\"%s\",\"target\":\"x\",\"content\":0}]}]}",
                                           f->dir->path, types[k]);
         put_text(f->staging, BV_CAPTURE_JSON, text);
@@ -514,7 +514,7 @@ static void an_entry_of_an_unknown_type_is_refused(void **state)
     struct files_fixture *f = *state;
     json_t *kept = NULL;
     autofree char *text =
-        bv_asprintf("{\"format\":\"bivouac-capture 1\",\"files\":[],\"directories\":[{\"path\":\"%s/work\","
+        bv_asprintf("{\"format\":\"bivouac-capture 1\",\"files\":[],\"directories\":[{\"path\":\"%s/data\","
                     "\"volatile\":false,\"no_capture\":[],\"entries\":[{" STAT
                     ",\"path\":\"x\",\"type\":\"device\",\"content\":0}]}]}",
                     f->dir->path);
