@@ -11,6 +11,14 @@
 #include "cli/cmd.h"
 #include "cli/summary.h"
 #include "job/capture.h"
+#include "store/event.h"
+
+static const struct {
+    const char *key, *name;
+} phase[] = {
+    {"frozen_s", "freeze"}, {"drain_s", "drain"}, {"write_s", "write"}, {"sync_s", "sync"}, {"total_s", "in all"}};
+
+#define PHASES (sizeof(phase) / sizeof(phase[0]))
 
 #define LIST_MAX (256u << 20) /* bytes of capture.json that are read */
 
@@ -33,6 +41,30 @@ static int read_files(struct bv_gen *g, json_t **ret, struct bv_error *err)
     if (bv_pread_full(fd, text, size, 0) != (ssize_t)size)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot read the list of files");
     return bv_json_parse(text, size, ret, err);
+}
+
+/* How long the phases of the checkpoint took, which only the history knows: nothing can tell of its own sync. Keys that
+ * are not known are null. */
+static json_t *read_phases(const struct bv_job *job, unsigned generation)
+{
+    autojson json_t *events = NULL;
+    const json_t *made = NULL;
+    if (bv_event_read(job, &events, NULL) < 0)
+        events = json_array();
+    for (size_t i = json_array_size(events); i-- > 0 && !made;) {
+        const json_t *e = json_array_get(events, i);
+        const char *what = json_string_value(json_object_get(e, "event"));
+        if (what && strcmp(what, "checkpointed") == 0 &&
+            json_integer_value(json_object_get(e, "generation")) == (json_int_t)generation)
+            made = e;
+    }
+
+    json_t *phases = json_object();
+    for (size_t k = 0; k < PHASES; k++) {
+        json_t *seconds = json_object_get(made, phase[k].key);
+        bv_json_set(phases, phase[k].key, json_is_number(seconds) ? json_incref(seconds) : json_null());
+    }
+    return phases;
 }
 
 static unsigned long long size_of(const json_t *entry)
@@ -128,12 +160,27 @@ static void print_pair(const char *title, const json_t *object, const char *firs
     printf("%-11s%s %s\n", title, a, b);
 }
 
-static void print_text(const struct bv_job *job, const struct cmd_generation *g, const struct bv_gen *gen,
-                       const json_t *files)
+static void print_phases(const json_t *phases)
 {
-    char raw[16], stored[16], zero[16];
+    printf("%-11s", "phases");
+    for (size_t k = 0; k < PHASES; k++) {
+        const json_t *seconds = json_object_get(phases, phase[k].key);
+        printf("%s%s ", k ? ", " : "", phase[k].name);
+        if (json_is_number(seconds))
+            printf("%.3f s", json_number_value(seconds));
+        else
+            putchar('?');
+    }
+    putchar('\n');
+}
+
+static void print_text(const struct bv_job *job, const struct cmd_generation *g, const struct bv_gen *gen,
+                       const json_t *phases, const json_t *files)
+{
+    char raw[16], new[16], stored[16], zero[16];
     const json_t *content = bv_gen_content(gen), *relocated = json_object_get(content, "relocated");
     cmd_size_text(g->raw_bytes, raw);
+    cmd_size_text(g->new_bytes, new);
     cmd_size_text(g->stored_bytes, stored);
     cmd_size_text(g->zero_bytes, zero);
     printf("%-11s%s@%u\n", "checkpoint", job->id, g->number);
@@ -145,7 +192,8 @@ static void print_text(const struct bv_job *job, const struct cmd_generation *g,
         printf("%-11s%.3f s\n", "frozen", g->frozen_s);
     else
         printf("%-11suntil it was ended\n", "frozen");
-    printf("%-11s%s stored of %s, %s of it zeros\n", "bytes", stored, raw, zero);
+    print_phases(phases);
+    printf("%-11s%s stored of %s, %s of it zeros, %s new\n", "bytes", stored, raw, zero, new);
     print_stdio(json_object_get(content, "stdio"));
     if (relocated) {
         autofree char *where = cmd_safe_text(relocated);
@@ -160,13 +208,14 @@ static void print_text(const struct bv_job *job, const struct cmd_generation *g,
 }
 
 static void print_json(const struct bv_job *job, const struct cmd_generation *g, const struct bv_gen *gen,
-                       json_t *files)
+                       json_t *phases, json_t *files)
 {
     autojson json_t *all = cmd_generation_json(g);
     const json_t *manifest = bv_gen_manifest(gen);
     bv_json_set(all, "job", json_string(job->id));
     bv_json_set(all, "attempt", json_incref(json_object_get(manifest, "attempt")));
     bv_json_set(all, "content", json_deep_copy(bv_gen_content(gen)));
+    bv_json_set(all, "phases", json_incref(phases));
     bv_json_set(all, "files", json_incref(files));
     cmd_print_json(all);
 }
@@ -179,10 +228,11 @@ int show_generation(const struct bv_job *job, unsigned generation, int json, str
     if (bv_gen_open(job, generation, &gen, err) < 0 || read_files(gen, &files, err) < 0)
         return bv_wrap(err, "%s@%u", job->id, generation);
     cmd_generation_describe(gen, generation, &g);
+    autojson json_t *phases = read_phases(job, generation);
     if (json)
-        print_json(job, &g, gen, files);
+        print_json(job, &g, gen, phases, files);
     else
-        print_text(job, &g, gen, files);
+        print_text(job, &g, gen, phases, files);
     json_decref(g.warnings);
     return 0;
 }

@@ -137,6 +137,7 @@ void cmd_generation_describe(const struct bv_gen *g, unsigned number, struct cmd
     ret->created_ns = parse_time(ret->created);
     ret->frozen_s = (double)number_of(content, "frozen_ns") / 1e9;
     ret->raw_bytes = number_of(totals, "raw_bytes");
+    ret->new_bytes = number_of(totals, "new_bytes");
     ret->stored_bytes = number_of(totals, "stored_bytes");
     ret->zero_bytes = number_of(totals, "zero_bytes");
     const json_t *warnings = json_object_get(content, "warnings");
@@ -189,6 +190,7 @@ json_t *cmd_generation_json(const struct cmd_generation *g)
     bv_json_set(j, "leave", bv_json_bytes(g->leave));
     bv_json_set(j, "frozen_s", g->frozen_s > 0 ? json_real(g->frozen_s) : json_null());
     bv_json_set(j, "raw_bytes", json_integer((json_int_t)g->raw_bytes));
+    bv_json_set(j, "new_bytes", json_integer((json_int_t)g->new_bytes));
     bv_json_set(j, "stored_bytes", json_integer((json_int_t)g->stored_bytes));
     bv_json_set(j, "zero_bytes", json_integer((json_int_t)g->zero_bytes));
     bv_json_set(j, "warnings", json_incref(g->warnings));

@@ -50,7 +50,7 @@ struct cmd_generation {
     int64_t created_ns; /* realtime, 0 = unknown */
     char reason[64], leave[16];
     double frozen_s; /* 0 = not known */
-    uint64_t raw_bytes, stored_bytes, zero_bytes;
+    uint64_t raw_bytes, new_bytes, stored_bytes, zero_bytes;
     json_t *warnings; /* strings; NULL if damaged */
 };
 

@@ -368,6 +368,11 @@ static int commit(struct supervisor *s, struct bv_error *err)
     return 0;
 }
 
+static json_t *seconds_of(const json_t *written, const char *key)
+{
+    return json_real((double)json_integer_value(json_object_get(written, key)) / 1e9);
+}
+
 static json_t *result_of(const struct supervisor *s, const json_t *written)
 {
     const struct checkpoint *c = &s->checkpoint;
@@ -380,8 +385,9 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     bv_json_set(r, "raw_bytes", json_incref(json_object_get(written, "raw_bytes")));
     bv_json_set(r, "new_bytes", json_incref(json_object_get(written, "new_bytes")));
     bv_json_set(r, "stored_bytes", json_incref(json_object_get(written, "stored_bytes")));
-    bv_json_set(r, "write_s", json_real((double)json_integer_value(json_object_get(written, "write_ns")) / 1e9));
-    bv_json_set(r, "sync_s", json_real((double)json_integer_value(json_object_get(written, "sync_ns")) / 1e9));
+    bv_json_set(r, "drain_s", seconds_of(written, "drain_ns"));
+    bv_json_set(r, "write_s", seconds_of(written, "write_ns"));
+    bv_json_set(r, "sync_s", seconds_of(written, "sync_ns"));
     bv_json_set(r, "warnings", json_incref(json_object_get(c->content, "warnings")));
     return r;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "job/receive.h"
@@ -27,6 +28,7 @@ struct writer {
     struct bv_slabs *slabs;
     struct bv_receive *receive; /* NULL where the engine does not stream */
     json_t *content;            /* set: finish when all images are here */
+    int64_t asked_ns, drain_ns; /* when to finish was asked; how long until all was taken in */
 };
 
 /* The engine's logs and statistics are not part of a job's state. */
@@ -102,6 +104,7 @@ static int on_request(struct writer *w, struct bv_error *err)
     if (!what || strcmp(what, "finish") != 0 || w->content)
         return bv_fail(err, BV_EPROTO, 0, "an unknown request");
     w->content = json_incref(json_object_get(m.body, "content"));
+    w->asked_ns = bv_clock_ns(CLOCK_MONOTONIC);
     bv_gen_writer_go(w->gen);
     return 0;
 }
@@ -131,6 +134,7 @@ static int write_generation(struct writer *w, struct bv_gen_stats *stats, struct
     if (prepare(w, err) < 0 || receive_all(w, err) < 0 || add_all(w, "images", is_image, err) < 0 ||
         add_all(w, "files", NULL, err) < 0 || add_one(w, w->config->staging, "capture.json", "capture.json", err) < 0)
         return -1;
+    w->drain_ns = bv_clock_ns(CLOCK_MONOTONIC) - w->asked_ns;
     return bv_gen_writer_finish(w->gen, w->content, stats, err);
 }
 
@@ -144,9 +148,10 @@ static void writer_main(const struct bv_writer_config *config, int sock)
     if (write_generation(&w, &s, &err) < 0)
         answer = json_pack("{s:s, s:i, s:o}", "is", "failed", "code", (int)err.code, "text", bv_json_bytes(err.text));
     else
-        answer = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
-                           "new_bytes", (json_int_t)s.new_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "write_ns",
-                           (json_int_t)s.write_ns, "sync_ns", (json_int_t)s.sync_ns);
+        answer =
+            json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
+                      "new_bytes", (json_int_t)s.new_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "drain_ns",
+                      (json_int_t)w.drain_ns, "write_ns", (json_int_t)s.write_ns, "sync_ns", (json_int_t)s.sync_ns);
     /* Pipes close only now: an engine that is still writing must find the reason told when its write fails. */
     int rc = tell(&w, answer, NULL);
     bv_receive_free(w.receive);

@@ -56,7 +56,7 @@ is "$(jq -c '.jobs[] | select(.job == "ended") | .outcome' json)" '{"number":3,"
 is "$(jq -c '.jobs[] | select(.job == "live") | [.pid, .here]' json)" "[$job_pid,true]" \
     "list --json: the supervisor of one that runs"
 is "$(jq -r '.jobs[] | select(.job == "live") | .generations[0]' json | keys_of .)" \
-    "created damaged frozen_s generation leave raw_bytes reason stored_bytes warnings zero_bytes" \
+    "created damaged frozen_s generation leave new_bytes raw_bytes reason stored_bytes warnings zero_bytes" \
     "list --json: keys of a generation"
 
 # show JOB.
@@ -90,16 +90,28 @@ is "$(jq -r .time "$history" | sort -c && echo sorted)" sorted "and in order"
 # show JOB@GENERATION.
 bv show live@2 >text
 for line in 'checkpoint +live@2' 'created +20.*, by attempt 0, reason: request' 'host +[^ ]+ [0-9.]+' \
-    'engine +criu [0-9]+\.[0-9]+' 'frozen +[0-9.]+ s' 'bytes +.* stored of .*, .* of it zeros' 'stdio +null, file, file' \
+    'engine +criu [0-9]+\.[0-9]+' 'frozen +[0-9.]+ s' 'bytes +.* stored of .*, .* of it zeros, .* new' \
+    'phases +freeze [0-9.]+ s, drain [0-9.]+ s, write [0-9.]+ s, sync [0-9.]+ s, in all [0-9.]+ s' 'stdio +null, file, file' \
     '  append .*live\.out$' "  directory .* $work/live "; do
     ok "show of a generation has the line: $line" grep -qE "^$line" text
 done
 bv show live@2 --json >json
 is "$(keys_of . <json)" \
-    "attempt content created damaged files frozen_s generation job leave raw_bytes reason stored_bytes warnings zero_bytes" \
+    "attempt content created damaged files frozen_s generation job leave new_bytes phases raw_bytes reason stored_bytes warnings zero_bytes" \
     "show of a generation --json: keys"
 is "$(jq -r '.files.files[] | select(.path | endswith("live.out")) | .class' json)" append \
     "show of a generation --json: its files"
+is "$(keys_of .phases <json)" "drain_s frozen_s sync_s total_s write_s" "show of a generation --json: its phases"
+is "$(jq '.phases | .total_s >= .frozen_s + .drain_s + .sync_s and .write_s > 0 and .sync_s > 0' json)" true \
+    "no phase is longer than the whole"
+is "$(jq .new_bytes json)" "$(jq 'select(.generation == 2) | .new_bytes' "$history")" \
+    "manifest and history agree about the new bytes"
+is "$(jq '.new_bytes > 0 and .new_bytes < .raw_bytes' json)" true "a second checkpoint is not new as a whole"
+mv "$history" "$history.away"
+like "$(bv show live@2)" 'phases +freeze \?, drain \?, write \?, sync \?, in all \?' \
+    "without its history the phases are not known"
+is "$(bv show live@2 --json | jq -c .phases.sync_s)" null "null in JSON"
+mv "$history.away" "$history"
 is "$(status_of bv show live@9)" 101 "show of a generation that is not there: 101"
 is "$(status_of bv show none --json)" 101 "show of a job that is not there: 101"
 is "$(jq -c '[.error.code, .error.name]' out)" '[101,"BV_ENOJOB"]' "show --json names the error"
