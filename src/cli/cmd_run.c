@@ -10,13 +10,15 @@
 #include "base/mem.h"
 #include "cli/cmd.h"
 #include "cli/supervise.h"
+#include "sched/sched.h"
 
 static const char usage[] =
     "usage: bivouac run [OPTION]... [--] COMMAND [ARGUMENT]...\n\n"
     "Run COMMAND so that it can be checkpointed at any moment. If job ID has a checkpoint that verifies, continue from\n"
     "it instead: the same line can be run again and again, by hand or by a scheduler, until the job has ended.\n"
     "The exit status is COMMAND's own, or 85 when the job was checkpointed and ended; see bivouac-exit-codes(7).\n\n"
-    "  -j, --job ID              name of the job (default: a new one, local-...)\n"
+    "  -j, --job ID              name of the job (default: what the scheduler calls it, as in slurm-1234,\n"
+    "                            else a new one, local-...)\n"
     "  -s, --store DIR           where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
     "      --network host|private\n"
     "                            private: a network of the job's own, in which TCP connections are kept (default: host)\n"
@@ -183,11 +185,37 @@ static int complete(struct bv_spec *spec, char **command, struct bv_error *err)
     return 0;
 }
 
+/* The job is named by the scheduler, unless by the user. Returns 1 if it is the very job in which we already run: then
+ * its command is nothing but a part of it. */
+static int ask_scheduler(struct bv_supervise_options *o, struct bv_sched_job *job, struct bv_error *err)
+{
+    const struct bv_sched *sched;
+    const char *around = getenv("BIVOUAC_JOB");
+    if (o->job_id)
+        return 0;
+    if (bv_sched_detect(&sched, job, err) < 0)
+        return -1;
+    if (!sched)
+        return 0;
+    o->job_id = job->id;
+    o->again = job->again;
+    return around && strcmp(around, job->id) == 0;
+}
+
+static int run_inside(char **command)
+{
+    struct bv_error err = {0};
+    execvp(command[0], command);
+    bv_fail(&err, errno == ENOENT ? BV_ENOCMD : BV_ENOEXEC, errno, "%s", command[0]);
+    return cmd_fail(&err, 0);
+}
+
 int bv_cmd_run(int argc, char **argv)
 {
     struct bv_error err = {0};
     autospec struct bv_spec spec = {.capture_limit = BV_CAPTURE_LIMIT_DEFAULT};
     struct bv_supervise_options o = {.spec = &spec};
+    struct bv_sched_job job = {0};
     int option;
     while ((option = getopt_long(argc, argv, "+j:s:h", options, NULL)) != -1) {
         if (option == 'h') {
@@ -201,7 +229,10 @@ int bv_cmd_run(int argc, char **argv)
     }
     if (optind == argc)
         return cmd_usage("run", "no command is given");
-    if (complete(&spec, argv + optind, &err) < 0)
+    int inside = ask_scheduler(&o, &job, &err);
+    if (inside > 0)
+        return run_inside(argv + optind);
+    if (inside < 0 || complete(&spec, argv + optind, &err) < 0)
         return cmd_fail(&err, 0);
     int status = cmd_supervise(&o);
     free((char *)o.chdir);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,8 +118,19 @@ static int open_job(struct supervisor *s, struct bv_error *err)
     return 0;
 }
 
-/* Does the job still have something to do? */
-static int check_not_ended(struct supervisor *s, struct bv_error *err)
+/* A job that has ended, and is started again by its scheduler: by a signal it is the scheduler that ended it; an exit
+ * is the job's own, and it is told again, so that nothing runs twice. */
+static int end_again(struct supervisor *s, int signaled, int number)
+{
+    if (signaled)
+        return 0;
+    bv_note("job %s has already ended with exit status %d: there is nothing left to do", s->job.id, number);
+    supervisor_end(s, BV_ENDED_EXIT, number);
+    return 1;
+}
+
+/* Does the job still have something to do? 1 if not, and that is no error. */
+static int check_ended(struct supervisor *s, struct bv_error *err)
 {
     struct bv_attempt_info last;
     int got = bv_attempt_last(&s->job, &last, err);
@@ -131,10 +143,42 @@ static int check_not_ended(struct supervisor *s, struct bv_error *err)
     bv_attempt_info_free(&last);
     if (!over || s->options->generation)
         return 0;
+    if (s->options->again)
+        return end_again(s, signaled, number);
     return bv_fail(err, BV_EENDED, 0,
                    "job %s has ended (%s %d): delete it to run it anew (bivouac delete %s), or name a generation to go "
                    "back to (bivouac restart %s@N)",
                    s->job.id, signaled ? "signal" : "exit status", number, s->job.id, s->job.id);
+}
+
+/* Somebody wants us to end. */
+static int told_to_end(struct supervisor *s)
+{
+    struct signalfd_siginfo si;
+    while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+        if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT || si.ssi_signo == SIGHUP)
+            return 1;
+    return 0;
+}
+
+/* Claim the next attempt. A requeued job may have to wait for the lease of a host that has died: a scheduler does not
+ * ask twice. Who renews it all that time is alive, whatever the scheduler believes. */
+static int claim_patiently(struct supervisor *s, const struct bv_attempt_claim *how, struct bv_error *err)
+{
+    double lease = s->options->lease > 0 ? s->options->lease : BV_LEASE_DEFAULT;
+    struct bv_deadline end = bv_deadline_in(2 * lease);
+    struct pollfd signals = {.fd = s->signals, .events = POLLIN};
+    for (int told = 0;; told = 1) {
+        struct bv_error e = {0};
+        if (bv_attempt_claim(&s->job, how, &s->attempt, &e) == 0)
+            return 0;
+        if (e.code != BV_EBUSY || !s->options->again || bv_deadline_passed(end))
+            return bv_fail(err, e.code, 0, "%s", e.text);
+        if (!told)
+            bv_note("waiting: %s", e.text);
+        if (poll(&signals, 1, 500) > 0 && told_to_end(s))
+            return bv_fail(err, BV_EBUSY, 0, "told to end while waiting: %s", e.text);
+    }
 }
 
 static int claim(struct supervisor *s, struct bv_error *err)
@@ -146,7 +190,7 @@ static int claim(struct supervisor *s, struct bv_error *err)
         bv_attempt_last(&s->job, &last, err) < 0)
         return -1;
     bv_attempt_info_free(&last);
-    if (bv_attempt_claim(&s->job, &how, &s->attempt, err) < 0)
+    if (claim_patiently(s, &how, err) < 0)
         return -1;
     /* A supervisor that was killed could not remove it. */
     bv_runtime_forget(last.socket_path);
@@ -309,8 +353,12 @@ static void finish(struct supervisor *s)
 static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
-        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_not_ended(s, err) < 0 ||
-        claim(s, err) < 0)
+        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0)
+        return -1;
+    int ended = check_ended(s, err);
+    if (ended)
+        return ended < 0 ? -1 : 0;
+    if (claim(s, err) < 0)
         return -1;
 
     struct bv_error e = {0};

@@ -21,6 +21,8 @@ struct bv_supervise_options {
     int restart_only;       /* never start the command from the beginning */
     enum bv_on_bad_checkpoint on_bad;
     int vouched;      /* the previous attempt is known to be dead */
+    int again;        /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
+                         signal for the scheduler's doing, and an exit for the end, which is told again */
     double lease;     /* s, 0 = default */
     unsigned keep;    /* generations to keep, 0 = default (2) */
     uint64_t staging; /* bytes of memory to stage a checkpoint in, 0 = what the machine can spare */

@@ -14,9 +14,8 @@
 #include "store/attempt_file.h"
 #include "store/layout.h"
 
-#define ATTEMPTS_DIR  "attempts"
-#define NOW_FILE      ".now"
-#define DEFAULT_LEASE 60.0
+#define ATTEMPTS_DIR "attempts"
+#define NOW_FILE     ".now"
 
 /* The highest number, or -1 if there is none. */
 static int highest_number(const char *name, void *arg)
@@ -185,7 +184,7 @@ int bv_attempt_claim(const struct bv_job *j, const struct bv_attempt_claim *how,
     char name[BV_LAYOUT_NAME];
     struct bv_attempt_info self;
     struct bv_error why = {0};
-    double lease = how->lease > 0 ? how->lease : DEFAULT_LEASE;
+    double lease = how->lease > 0 ? how->lease : BV_LEASE_DEFAULT;
     if (lease > BV_LEASE_MAX)
         return bv_fail(err, BV_EUSAGE, 0, "a lease of %.0f s is longer than a day", lease);
 

@@ -14,6 +14,8 @@
  * may be claimed only when attempt N has an end recorded, or its process is gone (same host, boot and pid namespace),
  * or its lease ran out, or the caller vouches for its death. Whoever finds a higher number than its own is fenced. */
 
+#define BV_LEASE_DEFAULT 60.0 /* s */
+
 struct bv_attempt {
     unsigned number; /* 0 is the first */
     int dirfd;       /* of attempts/ */
@@ -21,7 +23,7 @@ struct bv_attempt {
 };
 
 struct bv_attempt_claim {
-    double lease;            /* s; 0 = 60 */
+    double lease;            /* s; 0 = the default */
     int vouched;             /* the scheduler says that the previous attempt is dead */
     const char *socket_path; /* of the control socket, at most 107 bytes, recorded for clients; may be NULL */
 };

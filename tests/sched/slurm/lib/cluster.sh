@@ -1,0 +1,188 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the tests with a real Slurm share: a cluster, users who submit, and waiting with a deadline.
+#
+#   # testbed: root alone net
+#   . /src/tests/sched/slurm/lib/cluster.sh
+#   cluster_up --nodes 2
+#   job=$(submit alice --time 1 script)
+#   require wait_state "$job" RUNNING
+#   finish
+#
+# A test runs as root, on the login node, which also has the controller.
+
+# shellcheck source=tests/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../../lib/tap.sh"
+
+# shellcheck disable=SC2034
+apps=/usr/local/libexec/bivouac/tests
+# Slurm looks for passed limits twice a minute, and a requeued job waits: its waits are long ones.
+slurm_deadline=$((150 * ${TEST_TIME_FACTOR:-1}))
+
+# cluster_up [OPTION…]: of testbed/slurm.
+cluster_up()
+{
+    require /src/testbed/slurm up "$@"
+}
+
+# on USER CMD…: as that user on the login node, in the home directory that all hosts share.
+on()
+{
+    local user=$1 home
+
+    shift
+    home=$(getent passwd "$user" | cut -d: -f6)
+    setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
+        env -i --chdir="$home" --default-signal HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash \
+        LANG=C.UTF-8 PATH="$PATH" "$@"
+}
+
+# bv_on USER COMMAND…: bivouac, ended when it hangs.
+bv_on()
+{
+    local user=$1
+
+    shift
+    on "$user" timeout --foreground "$((4 * tap_deadline))" bivouac "$@"
+}
+
+# script_of USER NAME: a batch script, from standard input, in the user's home directory.
+script_of()
+{
+    on "$1" sh -c "cat >'$2' && chmod 755 '$2'"
+}
+
+# submit USER [OPTION…] SCRIPT: prints the job's number. Its output is in NAME.out, NAME of --job-name.
+submit()
+{
+    local user=$1
+
+    shift
+    on "$user" sbatch --parsable --output=%x.out "$@"
+}
+
+# field JOB NAME: of scontrol show job.
+field()
+{
+    scontrol -o show job "$1" | tr ' ' '\n' | sed -n "s/^$2=//p" | head -n 1
+}
+
+state_is()
+{
+    [[ $(field "$1" JobState) =~ ^($2)$ ]]
+}
+
+# wait_state JOB STATE|STATE…
+wait_state()
+{
+    wait_for -t "$slurm_deadline" state_is "$1" "$2" && return
+    scontrol -o show job "$1" | diag
+    return 1
+}
+
+# wait_end JOB: until Slurm has done with it.
+wait_end()
+{
+    wait_state "$1" 'COMPLETED|FAILED|TIMEOUT|CANCELLED|NODE_FAIL|PREEMPTED|OUT_OF_MEMORY'
+}
+
+field_is()
+{
+    [[ $(field "$1" "$2") == "$3" ]]
+}
+
+# node_of JOB
+node_of()
+{
+    field "$1" NodeList
+}
+
+# pid_on NODE: process 1 of that host.
+pid_on()
+{
+    local unshare
+
+    for unshare in $(pgrep -P "$(</var/spool/slurm-testbed/"$1".pid)" -x unshare); do
+        pgrep -P "$unshare"
+    done
+}
+
+# at NODE USER CMD…: runs CMD there, outside of Slurm.
+at()
+{
+    local node=$1 user=$2 home
+
+    shift 2
+    home=$(getent passwd "$user" | cut -d: -f6)
+    nsenter --target "$(pid_on "$node")" --mount --pid --uts --ipc --net --wdns="$home" -- \
+        setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
+        env -i HOME="$home" USER="$user" LOGNAME="$user" PATH="$PATH" "$@"
+}
+
+# processes_of USER NODE: "PID COMMAND" lines of what runs there.
+processes_of()
+{
+    at "$2" root ps -o pid=,comm= -u "$1" || :
+}
+
+no_process_of()
+{
+    [[ -z $(processes_of "$1" "$2") ]]
+}
+
+# generations USER JOB: how many.
+generations()
+{
+    bv_on "$1" show "$2" --json | jq '.generations | length'
+}
+
+has_generations()
+{
+    (($(generations "$1" "$2") >= $3))
+}
+
+# events USER JOB EVENT: how many.
+events()
+{
+    grep -c "\"event\":\"$3\"" "$(getent passwd "$1" | cut -d: -f6)/.bivouac/jobs/$2/events.jsonl" || :
+}
+
+# ticks FILE: the lines of the program "ticker" that are on standard output, in their order.
+ticks()
+{
+    grep '^tick ' "$1" || :
+}
+
+all_ticks()
+{
+    local i
+
+    for ((i = 1; i <= $1; i++)); do
+        printf 'tick %d of %d\n' "$i" "$1"
+    done
+}
+
+has_tick()
+{
+    (($(ticks "$1" | wc -l) >= $2))
+}
+
+# each_tick_once FILE STEPS NAME
+each_tick_once()
+{
+    is "$(ticks "$1")" "$(all_ticks "$2")" "$3"
+}
+
+# The end of every test here: what the daemons said, when something failed.
+finish_cluster()
+{
+    local file
+
+    if ((tap_failed > 0)); then
+        for file in /home/alice/*.out /var/log/slurm/slurmctld.log /var/log/slurm/slurmd.*.log; do
+            diag "--- $file"
+            { tail -n 30 "$file" 2>&1 || :; } | diag
+        done
+    fi
+    finish
+}
