@@ -33,12 +33,6 @@ int cmd_usage(const char *command, const char *fmt, ...) __attribute__((format(p
 /* Print a JSON value, indented, and a newline. */
 void cmd_print_json(const json_t *j);
 
-/* A duration such as "90", "2.5", "30s", "5m", "12h", "3d", in seconds. Errors: BV_EUSAGE. */
-int cmd_parse_duration(const char *text, double *ret, struct bv_error *err);
-
-/* A size such as "4096", "64K", "256M", "2G", in bytes. Errors: BV_EUSAGE. */
-int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *err);
-
 /* "1.2 GiB" */
 void cmd_size_text(unsigned long long bytes, char ret[16]);
 

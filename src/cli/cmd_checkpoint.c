@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cmd.h"
+#include "config/value.h"
 #include "job/client.h"
 
 static const char usage[] =
@@ -104,7 +105,7 @@ int bv_cmd_checkpoint(int argc, char **argv)
             r.leave = "stopped";
             break;
         case 't':
-            if (cmd_parse_duration(optarg, &r.timeout, &err) < 0)
+            if (bv_value_duration(optarg, &r.timeout, &err) < 0)
                 return cmd_fail(&err, r.json);
             break;
         case 's':

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cli/cmd.h"
 #include "cli/trial.h"
+#include "config/value.h"
 #include "job/client.h"
 #include "job/preflight.h"
 
@@ -91,7 +92,7 @@ static int parse_option(int c, struct options *o, struct bv_error *err)
 {
     switch (c) {
     case OPT_AFTER:
-        return cmd_parse_duration(optarg, &o->after, err);
+        return bv_value_duration(optarg, &o->after, err);
     case OPT_NETWORK:
         return parse_network(optarg, &o->private_network, err);
     case 'p':

@@ -1,168 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/supervise.h"
 #include "sched/sched.h"
 
-static const char usage[] =
-    "usage: bivouac run [OPTION]... [--] COMMAND [ARGUMENT]...\n\n"
-    "Run COMMAND so that it can be checkpointed at any moment. If job ID has a checkpoint that verifies, continue from\n"
-    "it instead: the same line can be run again and again, by hand or by a scheduler, until the job has ended.\n"
-    "The exit status is COMMAND's own, or 85 when the job was checkpointed and ended; see bivouac-exit-codes(7).\n\n"
-    "  -j, --job ID              name of the job (default: what the scheduler calls it, as in slurm-1234,\n"
-    "                            else a new one, local-...)\n"
-    "  -s, --store DIR           where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --network host|private\n"
-    "                            private: a network of the job's own, in which TCP connections are kept (default: host)\n"
-    "      --tmp private|shared  private: a /tmp of the job's own, which is part of every checkpoint (default: shared)\n"
-    "      --bind HOST:JOB       let the job see the directory or file HOST at JOB; may be repeated\n"
-    "      --capture DIR         put every file in DIR back at a restart; may be repeated\n"
-    "      --no-capture GLOB     ... but not files whose name or path in DIR matches; may be repeated\n"
-    "      --capture-limit SIZE  largest file that is copied at a checkpoint (default: 256M)\n"
-    "      --chdir DIR           continue in DIR instead of the directory where the job was\n"
-    "      --accept-changed      continue although a file that is too large to copy has changed\n"
-    "      --on-bad-checkpoint fail|fresh\n"
-    "                            what to do if checkpoints exist and none verifies (default: fail)\n"
-    "      --staging SIZE        memory in which a checkpoint is staged (default: half of what can be had)\n"
-    "      --lease TIME          how long another host must wait for a silent supervisor (default: 60s)\n"
-    "      --takeover            the earlier supervisor is known to be dead: do not wait for its lease\n"
-    "  -h, --help                show this\n";
-
-enum {
-    OPT_NETWORK = 256,
-    OPT_TMP,
-    OPT_BIND,
-    OPT_CAPTURE,
-    OPT_NO_CAPTURE,
-    OPT_CAPTURE_LIMIT,
-    OPT_CHDIR,
-    OPT_ACCEPT,
-    OPT_ON_BAD,
-    OPT_STAGING,
-    OPT_LEASE,
-    OPT_TAKEOVER,
+static const struct cmd_syntax syntax = {
+    .name = "run",
+    .usage = "[OPTION]... [--] COMMAND [ARGUMENT]...",
+    .text =
+        "Run COMMAND so that it can be checkpointed at any moment. If job ID has a checkpoint that verifies, continue from\n"
+        "it instead: the same line can be run again and again, by hand or by a scheduler, until the job has ended.\n"
+        "The exit status is COMMAND's own, or 85 when the job was checkpointed and ended; see bivouac-exit-codes(7).\n",
+    .footer = "Most of these can also be set by BIVOUAC_... variables and in files: bivouac.conf(5).\n",
+    .stops = 1,
 };
 
-static const struct option options[] = {
-    {"job", required_argument, NULL, 'j'},
-    {"store", required_argument, NULL, 's'},
-    {"network", required_argument, NULL, OPT_NETWORK},
-    {"tmp", required_argument, NULL, OPT_TMP},
-    {"bind", required_argument, NULL, OPT_BIND},
-    {"capture", required_argument, NULL, OPT_CAPTURE},
-    {"no-capture", required_argument, NULL, OPT_NO_CAPTURE},
-    {"capture-limit", required_argument, NULL, OPT_CAPTURE_LIMIT},
-    {"chdir", required_argument, NULL, OPT_CHDIR},
-    {"accept-changed", no_argument, NULL, OPT_ACCEPT},
-    {"on-bad-checkpoint", required_argument, NULL, OPT_ON_BAD},
-    {"staging", required_argument, NULL, OPT_STAGING},
-    {"lease", required_argument, NULL, OPT_LEASE},
-    {"takeover", no_argument, NULL, OPT_TAKEOVER},
-    {"help", no_argument, NULL, 'h'},
-    {0},
-};
-
-static int choose(const char *option, const char *word, const char *no, const char *yes, int *ret, struct bv_error *err)
+static int take_job(const char *text, void *to, struct bv_error *err)
 {
-    *ret = strcmp(word, yes) == 0;
-    return *ret || strcmp(word, no) == 0
-               ? 0
-               : bv_fail(err, BV_EUSAGE, 0, "--%s is %s or %s, not '%s'", option, no, yes, word);
+    struct bv_supervise_options *o = to;
+    o->job_id = text;
+    return bv_job_id_check(text, err);
 }
 
-static int add_bind(struct bv_spec *spec, const char *text, struct bv_error *err)
+static int take_bind(const char *text, void *to, struct bv_error *err)
 {
+    struct bv_spec *spec = to;
     const char *colon = strchr(text, ':');
     if (!colon || colon == text || !bv_is_clean_path(colon + 1))
-        return bv_fail(err, BV_EUSAGE, 0, "--bind is HOST:JOB with an absolute JOB, not '%s'", text);
+        return bv_fail(err, BV_EUSAGE, 0, "write HOST:JOB with an absolute JOB, not '%s'", text);
     autofree char *host = bv_strndup(text, (size_t)(colon - text));
     struct bv_bind b = {.job = bv_strdup(colon + 1)};
     if (cmd_absolute(host, &b.host, err) < 0 || access(b.host, F_OK) < 0) {
         free(b.job);
         free(b.host);
-        return bv_fail(err, BV_ENODIR, errno, "--bind: cannot find %s", host);
+        return bv_fail(err, BV_ENODIR, errno, "cannot find %s", host);
     }
     spec->binds = bv_realloc(spec->binds, spec->bind_count + 1, sizeof(b));
     spec->binds[spec->bind_count++] = b;
     return 0;
 }
 
-static int add_capture(struct bv_spec *spec, const char *dir, struct bv_error *err)
+static int take_capture(const char *dir, void *to, struct bv_error *err)
 {
+    struct bv_spec *spec = to;
     char *path;
     if (cmd_absolute(dir, &path, err) < 0)
-        return bv_wrap(err, "--capture");
+        return -1;
     cmd_list_add(&spec->capture, path);
     return 0;
 }
 
-static int set_chdir(struct bv_supervise_options *o, const char *dir, struct bv_error *err)
+static int take_no_capture(const char *glob, void *to, struct bv_error *err)
 {
-    char *path;
-    if (cmd_absolute(dir, &path, err) < 0)
-        return bv_wrap(err, "--chdir");
-    o->chdir = path;
+    struct bv_spec *spec = to;
+    (void)err;
+    cmd_list_add(&spec->no_capture, bv_strdup(glob));
     return 0;
-}
-
-static int apply(int option, struct bv_supervise_options *o, struct bv_spec *spec, struct bv_error *err)
-{
-    unsigned long long limit;
-    int fresh;
-    switch (option) {
-    case 'j':
-        o->job_id = optarg;
-        return bv_job_id_check(optarg, err);
-    case 's':
-        o->store_path = optarg;
-        return 0;
-    case OPT_NETWORK:
-        return choose("network", optarg, "host", "private", &spec->private_network, err);
-    case OPT_TMP:
-        return choose("tmp", optarg, "shared", "private", &spec->private_tmp, err);
-    case OPT_BIND:
-        return add_bind(spec, optarg, err);
-    case OPT_CAPTURE:
-        return add_capture(spec, optarg, err);
-    case OPT_NO_CAPTURE:
-        cmd_list_add(&spec->no_capture, bv_strdup(optarg));
-        return 0;
-    case OPT_CAPTURE_LIMIT:
-        if (cmd_parse_size(optarg, &limit, err) < 0)
-            return -1;
-        spec->capture_limit = limit;
-        return 0;
-    case OPT_CHDIR:
-        return set_chdir(o, optarg, err);
-    case OPT_ACCEPT:
-        o->accept_changed = 1;
-        return 0;
-    case OPT_ON_BAD:
-        if (choose("on-bad-checkpoint", optarg, "fail", "fresh", &fresh, err) < 0)
-            return -1;
-        o->on_bad = fresh ? BV_ON_BAD_FRESH : BV_ON_BAD_FAIL;
-        return 0;
-    case OPT_STAGING:
-        if (cmd_parse_size(optarg, &limit, err) < 0)
-            return -1;
-        o->staging = limit;
-        return 0;
-    case OPT_LEASE:
-        return cmd_parse_duration(optarg, &o->lease, err);
-    case OPT_TAKEOVER:
-        o->vouched = 1;
-        return 0;
-    default:
-        return bv_fail(err, BV_EUSAGE, 0, "unknown option");
-    }
 }
 
 static int is_below(const char *path, const char *dir)
@@ -210,31 +111,63 @@ static int run_inside(char **command)
     return cmd_fail(&err, 0);
 }
 
+static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_settings *settings, char **chdir_path,
+                                  const char **job_file, int argc, char **argv, int *ret_status)
+{
+    const struct cmd_option first[] = {
+        {'j', "job", "ID",
+         "name of the job (default: what the scheduler calls it, as in slurm-1234, else a new one, local-...)",
+         .take = take_job, .to = o},
+        {0, "config", "FILE", "a job file, with settings (default: $BIVOUAC_CONFIG)", .to = job_file},
+        {0},
+    };
+    const struct cmd_option last[] = {
+        {0, "bind", "HOST:JOB", "let the job see the directory or file HOST at JOB; may be repeated", .take = take_bind,
+         .to = o->spec},
+        {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = take_capture,
+         .to = o->spec},
+        {0, "no-capture", "GLOB", "... but not files whose name or path in DIR matches; may be repeated",
+         .take = take_no_capture, .to = o->spec},
+        {0, "chdir", "DIR", "continue in DIR instead of the directory where the job was", .take = cmd_take_path,
+         .to = chdir_path},
+        {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",
+         .to = &o->accept_changed},
+        {0, "takeover", NULL, "the earlier supervisor is known to be dead: do not wait for its lease",
+         .to = &o->vouched},
+        {0},
+    };
+    struct cmd_option all[CMD_OPTIONS_MAX] = {0};
+    cmd_add_options(all, first);
+    cmd_add_settings(all, BV_FOR_RUN, settings);
+    cmd_add_options(all, last);
+    return cmd_options(&syntax, all, argc, argv, ret_status);
+}
+
 int bv_cmd_run(int argc, char **argv)
 {
     struct bv_error err = {0};
-    autospec struct bv_spec spec = {.capture_limit = BV_CAPTURE_LIMIT_DEFAULT};
-    struct bv_supervise_options o = {.spec = &spec};
+    autosettings struct bv_settings settings;
+    autospec struct bv_spec spec = {0};
+    autofree char *chdir_path = NULL;
+    struct bv_supervise_options o = {.spec = &spec, .settings = &settings};
     struct bv_sched_job job = {0};
-    int option;
-    while ((option = getopt_long(argc, argv, "+j:s:h", options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (option == '?')
-            return BV_EUSAGE;
-        if (apply(option, &o, &spec, &err) < 0)
-            return cmd_fail(&err, 0);
-    }
+    const char *job_file = NULL;
+    int status;
+    bv_settings_init(&settings);
+    if (take_options(&o, &settings, &chdir_path, &job_file, argc, argv, &status) == CMD_DONE)
+        return status;
     if (optind == argc)
         return cmd_usage("run", "no command is given");
     int inside = ask_scheduler(&o, &job, &err);
     if (inside > 0)
         return run_inside(argv + optind);
-    if (inside < 0 || complete(&spec, argv + optind, &err) < 0)
+    if (inside < 0 || cmd_load_settings(&settings, job_file, &err) < 0)
         return cmd_fail(&err, 0);
-    int status = cmd_supervise(&o);
-    free((char *)o.chdir);
-    return status;
+    o.chdir = chdir_path;
+    spec.private_network = settings.private_network;
+    spec.private_tmp = settings.private_tmp;
+    spec.capture_limit = settings.capture_limit;
+    if (complete(&spec, argv + optind, &err) < 0)
+        return cmd_fail(&err, 0);
+    return cmd_supervise(&o);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,53 +41,6 @@ void cmd_print_json(const json_t *j)
 {
     json_dumpf(j, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
     putchar('\n');
-}
-
-int cmd_parse_duration(const char *text, double *ret, struct bv_error *err)
-{
-    char *end;
-    errno = 0;
-    double value = strtod(text, &end);
-    double unit = 1;
-    int no_number = end == text;
-    switch (*end) {
-    case 'd':
-        unit *= 24;
-        __attribute__((fallthrough));
-    case 'h':
-        unit *= 60;
-        __attribute__((fallthrough));
-    case 'm':
-        unit *= 60;
-        __attribute__((fallthrough));
-    case 's':
-        end++;
-        break;
-    default:
-        break;
-    }
-    if (no_number || *end || errno || !isfinite(value) || value < 0 || value * unit > 1e9)
-        return bv_fail(err, BV_EUSAGE, 0, "'%s' is no duration: write seconds, or a number with s, m, h or d", text);
-    *ret = value * unit;
-    return 0;
-}
-
-int cmd_parse_size(const char *text, unsigned long long *ret, struct bv_error *err)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    unsigned long long value = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : (end = (char *)text, 0ULL);
-    int shift = 0, no_number = end == text;
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    if (unit) {
-        shift = 10 * (int)(unit - units + 1);
-        end++;
-    }
-    if (no_number || *end || errno || value > (unsigned long long)INT64_MAX >> shift)
-        return bv_fail(err, BV_EUSAGE, 0, "'%s' is no size: write bytes, or a number with K, M, G or T", text);
-    *ret = value << shift;
-    return 0;
 }
 
 void cmd_size_text(unsigned long long bytes, char ret[16])

@@ -221,7 +221,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
         .engine = s->engine,
         .stream = stream,
         .expected_bytes = tree_memory(s),
-        .staging_limit = s->options->staging,
+        .staging_limit = s->options->settings->staging,
     };
     return bv_writer_start(&config, &c->writer, err);
 }
@@ -342,7 +342,7 @@ void checkpoint_on_operation(struct supervisor *s)
 static void retain(struct supervisor *s)
 {
     unsigned *list = NULL;
-    size_t n = 0, keep = s->options->keep ? s->options->keep : KEEP_DEFAULT;
+    size_t n = 0, keep = s->options->settings->keep;
     if (bv_generation_list(&s->job, &list, &n, NULL) < 0)
         return;
     for (size_t i = 0; i + keep < n; i++)

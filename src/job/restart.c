@@ -136,7 +136,7 @@ static int choose_newest(struct supervisor *s, const struct bv_job *from, const 
         if (i > 0)
             tell_fall_back(s, list[i], &e);
     }
-    if (s->options->on_bad == BV_ON_BAD_FRESH && !s->options->restart_only) {
+    if (s->options->settings->on_bad_checkpoint == BV_ON_BAD_FRESH && !s->options->restart_only) {
         bv_warn("no checkpoint of job %s verifies (%s): starting it from the beginning, as you asked", s->job.id,
                 newest.text);
         return 0;

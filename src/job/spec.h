@@ -10,8 +10,6 @@
 
 /* What a job is: fixed when it is created, kept as its record (job.json) in the store. */
 
-#define BV_CAPTURE_LIMIT_DEFAULT (256ULL << 20)
-
 struct bv_spec {
     char **argv; /* NULL-terminated */
     char *cwd;   /* absolute */

@@ -100,8 +100,8 @@ static int open_job(struct supervisor *s, struct bv_error *err)
     char id[BV_JOB_ID_MAX + 1];
     autofree char *path = NULL;
     autojson json_t *record = NULL;
-    if (s->options->store_path)
-        path = bv_strdup(s->options->store_path);
+    if (s->options->settings->store)
+        path = bv_strdup(s->options->settings->store);
     else if (bv_store_default_path(&path, err) < 0)
         return -1;
     if (s->options->job_id)
@@ -165,7 +165,7 @@ static int told_to_end(struct supervisor *s)
  * ask twice. Who renews it all that time is alive, whatever the scheduler believes. */
 static int claim_patiently(struct supervisor *s, const struct bv_attempt_claim *how, struct bv_error *err)
 {
-    double lease = s->options->lease > 0 ? s->options->lease : BV_LEASE_DEFAULT;
+    double lease = s->options->settings->lease > 0 ? s->options->settings->lease : BV_LEASE_DEFAULT;
     struct bv_deadline end = bv_deadline_in(2 * lease);
     struct pollfd signals = {.fd = s->signals, .events = POLLIN};
     for (int told = 0;; told = 1) {
@@ -185,7 +185,7 @@ static int claim(struct supervisor *s, struct bv_error *err)
 {
     struct bv_attempt_info last = {0};
     struct bv_attempt_claim how = {
-        .lease = s->options->lease, .vouched = s->options->vouched, .socket_path = s->socket_path};
+        .lease = s->options->settings->lease, .vouched = s->options->vouched, .socket_path = s->socket_path};
     if (bv_runtime_socket(s->store.path, s->job.id, (unsigned long long)getpid(), s->socket_path, err) < 0 ||
         bv_attempt_last(&s->job, &last, err) < 0)
         return -1;

@@ -2,30 +2,22 @@
 #pragma once
 
 #include "base/error.h"
+#include "config/settings.h"
 #include "job/spec.h"
 
 /* The supervisor: runs one attempt of a job, from its start or from a checkpoint, until it ends. */
 
-enum bv_on_bad_checkpoint {
-    BV_ON_BAD_FAIL,  /* end with an error: a silent fresh start would lose days */
-    BV_ON_BAD_FRESH, /* start the command again */
-};
-
 struct bv_supervise_options {
-    const char *store_path; /* NULL = the default */
-    const char *job_id;     /* NULL = a new one */
-    struct bv_spec *spec;   /* of the job, if it does not exist yet; NULL = it must exist */
-    unsigned generation;    /* 0 = the newest that verifies */
-    const char *chdir;      /* continue in this directory instead of the recorded one; NULL = there */
-    int accept_changed;     /* go on although recorded files have changed */
-    int restart_only;       /* never start the command from the beginning */
-    enum bv_on_bad_checkpoint on_bad;
-    int vouched;      /* the previous attempt is known to be dead */
-    int again;        /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
-                         signal for the scheduler's doing, and an exit for the end, which is told again */
-    double lease;     /* s, 0 = default */
-    unsigned keep;    /* generations to keep, 0 = default (2) */
-    uint64_t staging; /* bytes of memory to stage a checkpoint in, 0 = what the machine can spare */
+    const struct bv_settings *settings;
+    const char *job_id;   /* NULL = a new one */
+    struct bv_spec *spec; /* of the job, if it does not exist yet; NULL = it must exist */
+    unsigned generation;  /* 0 = the newest that verifies */
+    const char *chdir;    /* continue in this directory instead of the recorded one; NULL = there */
+    int accept_changed;   /* go on although recorded files have changed */
+    int restart_only;     /* never start the command from the beginning */
+    int vouched;          /* the previous attempt is known to be dead */
+    int again;            /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
+                             signal for the scheduler's doing, and an exit for the end, which is told again */
 };
 
 enum bv_ending {

@@ -14,7 +14,6 @@
 
 /* Shared between supervisor*.c, checkpoint.c, restart.c and control.c only. */
 
-#define KEEP_DEFAULT 2
 #define CHECKPOINT_TIMEOUT                                                                                             \
     3600 /* s, where the request names none: days of work hang on it, a hang must end all the same */
 #define RESTORE_TIMEOUT     300 /* s, and as long as reading the images takes from a very slow disk */

@@ -42,7 +42,7 @@ done
 # Every page that another refers to is there, if it is one of ours.
 while read -r name section; do
     ok "$name($section), which a page refers to, exists" test -s "$man/$name.$section"
-done < <(sed -nE 's/^\.Xr (bivouac[a-z-]*) ([0-9]).*/\1 \2/p' "$man"/*.[1-9] | sort -u)
+done < <(sed -nE 's/^\.Xr (bivouac[a-z.-]*) ([0-9]).*/\1 \2/p' "$man"/*.[1-9] | sort -u)
 
 # Exit codes: "NUMBER" of the source and of the page.
 codes_of_source()

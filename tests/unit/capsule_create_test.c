@@ -136,6 +136,8 @@ static void ignored_signals_stay_ignored_and_caught_ones_do_not(void **state)
     autofree char *status = NULL;
     char *argv[] = {(char *)"cat", (char *)"/proc/self/status", NULL};
     sigaddset(&f->command.mask, SIGUSR2);
+    signal(SIGINT, SIG_DFL); /* a shell's background command ignores these two */
+    signal(SIGQUIT, SIG_DFL);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, nothing);
     start_argv(f, argv);

@@ -3,78 +3,6 @@
 
 #include "cli/cmd.h"
 
-static void a_size_is_bytes_or_a_number_with_a_unit(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        unsigned long long bytes;
-    } good[] = {
-        {"0", 0},
-        {"4096", 4096},
-        {"64K", 65536},
-        {"256M", 256ULL << 20},
-        {"2G", 2ULL << 30},
-        {"1T", 1ULL << 40},
-        {"0T", 0},
-        {"9223372036854775807", INT64_MAX},
-        {"8388607T", 8388607ULL << 40},
-    };
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        unsigned long long bytes = 77;
-        assert_ok(cmd_parse_size(good[i].text, &bytes, &err));
-        assert_true(bytes == good[i].bytes);
-    }
-}
-
-static void a_bad_size_is_refused_and_leaves_the_result_alone(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {"",         "K",
-                                      "-1",       "+1",
-                                      " 1",       "1 ",
-                                      "1k",       "1B",
-                                      "1KB",      "1KK",
-                                      "1P",       "1.5G",
-                                      "0x10",     "9223372036854775808",
-                                      "8388608T", "99999999999999999999999",
-                                      "1e3",      "many"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        unsigned long long bytes = 77;
-        assert_fails_saying(BV_EUSAGE, "is no size", cmd_parse_size(bad[i], &bytes, &err));
-        assert_int_equal(bytes, 77);
-    }
-}
-
-static void a_duration_is_seconds_or_a_number_with_a_unit(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        double seconds;
-    } good[] = {
-        {"0", 0},       {"90", 90},     {"2.5", 2.5},   {"30s", 30},         {"5m", 300},
-        {"12h", 43200}, {"3d", 259200}, {"0.5h", 1800}, {"1000000000", 1e9},
-    };
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        double seconds = 77;
-        assert_ok(cmd_parse_duration(good[i].text, &seconds, &err));
-        assert_float_equal(seconds, good[i].seconds, 0);
-    }
-}
-
-static void a_bad_duration_is_refused_and_leaves_the_result_alone(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {"",    "s",     "-1",         "5 m",    "5min", "1w",  "nan",
-                                      "inf", "1h30m", "1000000001", "99999d", "soon", "5ms", "1e400"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        double seconds = 77;
-        assert_fails_saying(BV_EUSAGE, "is no duration", cmd_parse_duration(bad[i], &seconds, &err));
-        assert_float_equal(seconds, 77, 0);
-    }
-}
-
 static void a_size_is_shown_with_the_unit_that_fits(void **state)
 {
     (void)state;
@@ -135,10 +63,6 @@ static void a_list_grows_by_one_and_stays_terminated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_size_is_bytes_or_a_number_with_a_unit),
-        cmocka_unit_test(a_bad_size_is_refused_and_leaves_the_result_alone),
-        cmocka_unit_test(a_duration_is_seconds_or_a_number_with_a_unit),
-        cmocka_unit_test(a_bad_duration_is_refused_and_leaves_the_result_alone),
         cmocka_unit_test(a_size_is_shown_with_the_unit_that_fits),
         tmpdir_test(a_path_becomes_absolute_and_free_of_links),
         cmocka_unit_test(a_list_grows_by_one_and_stays_terminated),

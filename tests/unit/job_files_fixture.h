@@ -61,7 +61,7 @@ static inline int files_setup(void **state)
         return -1;
     f->staging = make_dir(f->dir->fd, "store/jobs/j/.staging-1");
     f->kept = make_dir(f->dir->fd, "store/jobs/j/kept/1");
-    f->spec.capture_limit = BV_CAPTURE_LIMIT_DEFAULT;
+    f->spec.capture_limit = 256ULL << 20;
     *state = f;
     return 0;
 }

@@ -32,7 +32,7 @@ static void a_record_becomes_the_same_job_again(void **state)
         .bind_count = 2,
         .capture = capture,
         .no_capture = no_capture,
-        .capture_limit = BV_CAPTURE_LIMIT_DEFAULT,
+        .capture_limit = (256ULL << 20),
         .copy_of = (char *)"other@3",
     };
     autojson json_t *record = bv_spec_record(&spec, "local-1");
@@ -52,7 +52,7 @@ static void a_record_becomes_the_same_job_again(void **state)
     assert_string_equal(got.capture[1], capture[1]);
     assert_null(got.capture[2]);
     assert_string_equal(got.no_capture[0], "*.log");
-    assert_true(got.capture_limit == BV_CAPTURE_LIMIT_DEFAULT);
+    assert_true(got.capture_limit == (256ULL << 20));
     assert_string_equal(got.copy_of, "other@3");
 }
 

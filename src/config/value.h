@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Values as people write them, in options, variables and files. Each function reads the whole text, without blanks
+ * around it. All fail with BV_EUSAGE and a sentence that says what to write instead. */
+
+#define BV_DURATION_MAX 1e9 /* s */
+
+/* Seconds: "90", "2.5", "30s", "1h30m", "2d", or as Slurm has it "H:MM:SS", "D-HH", "D-HH:MM", "D-HH:MM:SS". */
+int bv_value_duration(const char *text, double *ret, struct bv_error *err);
+
+/* Bytes: "4096", "64K", "256M", "2G", "1T"; at most INT64_MAX. */
+int bv_value_size(const char *text, uint64_t *ret, struct bv_error *err);
+
+/* A number without sign, in decimal; at most UINT32_MAX. */
+int bv_value_count(const char *text, uint32_t *ret, struct bv_error *err);
+
+/* "yes", "true", "on", "1" = 1; "no", "false", "off", "0" = 0. */
+int bv_value_bool(const char *text, int *ret, struct bv_error *err);
+
+/* A moment of CLOCK_REALTIME: "2026-11-22T10:00", with seconds or not, local time or with "Z" in UTC; "@1795341600";
+ * or "+2h", that duration after `now_ns`. */
+int bv_value_time(const char *text, int64_t now_ns, int64_t *ret_ns, struct bv_error *err);
+
+/* One of the words of "host|private": *ret is its place. */
+int bv_value_word(const char *text, const char *words, int *ret, struct bv_error *err);
+
+/* What a supervisor does when it gets a signal. */
+enum bv_signal_action {
+    BV_SIGNAL_PASS, /* hand it on to the job */
+    BV_SIGNAL_CHECKPOINT,
+    BV_SIGNAL_CHECKPOINT_AND_STOP,
+    BV_SIGNAL_IGNORE,
+};
+
+#define BV_SIGNALS 65 /* the kernel's numbers are 1 to 64 */
+
+struct bv_signal_actions {
+    unsigned char of[BV_SIGNALS]; /* enum bv_signal_action, by the signal's number */
+};
+
+/* "SIGUSR1=checkpoint,SIGTERM=checkpoint-and-stop": a signal by its name, with or without SIG, or by its number.
+ * Signals that are not named are passed on. */
+int bv_value_signals(const char *text, struct bv_signal_actions *ret, struct bv_error *err);

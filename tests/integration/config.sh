@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Settings from options, environment, job file and site file: what counts, and what is refused.
+set -euo pipefail
+. /src/tests/integration/lib/jobs.sh
+
+# Lines of a file in [run].
+conf()
+{
+    local file=$1
+
+    shift
+    printf '[run]\n' >"$file"
+    (($# == 0)) || printf '%s\n' "$@" >>"$file"
+}
+
+# network_of ID: what the record of the job says.
+network_of()
+{
+    bv show "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["record"]["network"])'
+}
+
+export BIVOUAC_SITE_CONFIG=$work/site.conf
+conf site.conf 'network = private'
+run_job by-site -- true
+is "$(network_of by-site)" private "the site file counts"
+conf job.conf 'network = host'
+run_job by-file --config job.conf -- true
+is "$(network_of by-file)" host "the job file counts more than the site file"
+BIVOUAC_CONFIG=job.conf run_job by-file-named -- true
+is "$(network_of by-file-named)" host "also when a variable names it"
+BIVOUAC_NETWORK=private run_job by-variable --config job.conf -- true
+is "$(network_of by-variable)" private "a variable counts more than the job file"
+BIVOUAC_NETWORK=private run_job by-option --config job.conf --network host -- true
+is "$(network_of by-option)" host "an option counts more than a variable"
+BIVOUAC_NETWORK='' run_job by-nothing --config job.conf -- true
+is "$(network_of by-nothing)" host "an empty variable is none"
+# shellcheck disable=SC2016 # the job expands
+is "$(BIVOUAC_LEASE=99 BIVOUAC_NETWORK=host run_job env -- sh -c 'echo $BIVOUAC_LEASE $BIVOUAC_NETWORK')" "99 host" \
+    "the job has the variables as they are"
+
+# refused STATUS TEXT COMMAND…: and nothing is run.
+refused()
+{
+    local status=$1 text=$2
+
+    shift 2
+    is "$(status_of env "$@" bivouac run --job refused -- touch "$work/ran")" "$status" "refused: $* run"
+    like "$(<err)" "$text" "and says where and why"
+    ok "nothing is run" test ! -e "$work/ran"
+}
+
+refused 2 "BIVOUAC_LEASE: '-5' is no duration" BIVOUAC_LEASE=-5
+refused 2 'BIVOUAC_NETWORK: write host or private' BIVOUAC_NETWORK=bridge
+refused 2 'cannot read the job file .*missing' BIVOUAC_CONFIG="$work/missing"
+refused 2 'cannot read the site file .*missing' BIVOUAC_SITE_CONFIG="$work/missing"
+conf bad.conf '' 'lease = -5'
+refused 2 "$work/bad.conf:3: lease: '-5' is no duration" BIVOUAC_CONFIG="$work/bad.conf"
+refused 2 "$work/bad.conf:3: lease: '-5' is no duration" BIVOUAC_SITE_CONFIG="$work/bad.conf"
+conf bad.conf 'lesse = 5'
+refused 2 "$work/bad.conf:2: there is no key 'lesse': do you mean lease\?" BIVOUAC_CONFIG="$work/bad.conf"
+printf '[jobs]\nlease = 5\n' >bad.conf
+refused 2 "$work/bad.conf:1: there is no section '\[jobs\]'" BIVOUAC_CONFIG="$work/bad.conf"
+conf bad.conf 'lease = 5'
+chmod 0 bad.conf
+refused 102 "cannot read the job file $work/bad.conf: Permission denied" BIVOUAC_CONFIG="$work/bad.conf"
+refused 102 "cannot read the site file $work/bad.conf: Permission denied" BIVOUAC_SITE_CONFIG="$work/bad.conf"
+chmod 664 bad.conf
+refused 102 'can be changed by others' BIVOUAC_SITE_CONFIG="$work/bad.conf"
+is "$(status_of bv run --config "$work/missing" -- true)" 2 "--config with a file that is missing is refused"
+is "$(status_of bv run --lease -5 -- true)" 2 "--lease -5 is refused"
+like "$(<err)" "^bivouac: --lease: '-5' is no duration" "and names the option"
+
+is "$(status_of env BIVOUAC_LEESE=5 bivouac run --job warned -- true)" 0 "an unknown variable is not refused"
+like "$(<err)" 'BIVOUAC_LEESE means nothing' "but warned of"
+finish
