@@ -136,15 +136,17 @@ static void ignored_signals_stay_ignored_and_caught_ones_do_not(void **state)
     autofree char *status = NULL;
     char *argv[] = {(char *)"cat", (char *)"/proc/self/status", NULL};
     sigaddset(&f->command.mask, SIGUSR2);
-    signal(SIGINT, SIG_DFL); /* a shell's background command ignores these two */
-    signal(SIGQUIT, SIG_DFL);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, nothing);
     start_argv(f, argv);
     assert_int_equal(next_event(f).kind, BV_CAPSULE_STARTED);
     assert_int_equal(await_end(f), 0);
     assert_ok(bv_read_file(f->dir->fd, "out", 65536, &status, NULL, &err));
-    assert_non_null(strstr(status, "SigBlk:\t0000000000000800\nSigIgn:\t0000000000000001\n"));
+    assert_non_null(strstr(status, "SigBlk:\t0000000000000800\n"));
+    /* Signals 32 and 33 are the C library's own: who started us by posix_spawn() may ignore them. */
+    const char *ignored = strstr(status, "SigIgn:\t");
+    assert_non_null(ignored);
+    assert_int_equal(strtoull(ignored + strlen("SigIgn:\t"), NULL, 16) & 0x7fffffff, 1);
     assert_non_null(strstr(status, "SigCgt:\t0000000000000000\n"));
     signal(SIGHUP, SIG_DFL);
     signal(SIGUSR1, SIG_DFL);
