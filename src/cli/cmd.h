@@ -42,7 +42,11 @@ int cmd_absolute(const char *path, char **ret, struct bv_error *err);
 /* Append to a NULL-terminated, allocated list; takes the string. */
 void cmd_list_add(char ***list, char *string);
 
-/* Open the store (NULL = the default one), which must exist, and in it the job of "JOB" or "JOB@GEN". */
+/* The path of the store: `named`, or if that is NULL $BIVOUAC_STORE, or that of the site file, or the default.
+ * Allocated. Errors: those of bv_settings_load(), BV_ESTORE. */
+int cmd_store_path(const char *named, char **ret, struct bv_error *err);
+
+/* Open the store (NULL = that of cmd_store_path()), which must exist, and in it the job of "JOB" or "JOB@GEN". */
 int cmd_open_store(const char *path, struct bv_store *ret, struct bv_error *err);
 int cmd_open_job(struct bv_store *s, const char *ref, struct bv_job *ret, unsigned *ret_generation,
                  struct bv_error *err);

@@ -6,30 +6,15 @@
 
 #include "base/cleanup.h"
 #include "cli/cmd.h"
-#include "config/value.h"
+#include "cli/options.h"
 #include "job/client.h"
 
-static const char usage[] =
-    "usage: bivouac checkpoint [OPTION]... JOB\n\n"
-    "Save the state of running JOB as a new generation, and let it go on. Returns when the checkpoint is committed, or\n"
-    "has failed; then the job goes on and the previous checkpoint is intact.\n\n"
-    "  -k, --kill            end the job when the checkpoint is committed; its supervisor exits with status 85\n"
-    "      --stop            leave the job stopped; SIGCONT to its supervisor lets it go on\n"
-    "  -t, --timeout TIME    give up after that time (default: 1h)\n"
-    "  -s, --store DIR       where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json            print the result as JSON\n"
-    "  -h, --help            show this\n";
-
-enum { OPT_STOP = 256, OPT_JSON };
-
-static const struct option options[] = {
-    {"kill", no_argument, NULL, 'k'},
-    {"stop", no_argument, NULL, OPT_STOP},
-    {"timeout", required_argument, NULL, 't'},
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "checkpoint",
+    .usage = "[OPTION]... JOB",
+    .text =
+        "Save the state of running JOB as a new generation, and let it go on. Returns when the checkpoint is committed, or\n"
+        "has failed; then the job goes on and the previous checkpoint is intact.\n",
 };
 
 struct request {
@@ -95,32 +80,19 @@ int bv_cmd_checkpoint(int argc, char **argv)
     struct bv_error err = {0};
     struct request r = {.leave = "running"};
     autojson json_t *result = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "kt:s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'k':
-            r.leave = "dead";
-            break;
-        case OPT_STOP:
-            r.leave = "stopped";
-            break;
-        case 't':
-            if (bv_value_duration(optarg, &r.timeout, &err) < 0)
-                return cmd_fail(&err, r.json);
-            break;
-        case 's':
-            r.store = optarg;
-            break;
-        case OPT_JSON:
-            r.json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int status;
+    const struct cmd_option options[] = {
+        {'k', "kill", NULL, "end the job when the checkpoint is committed; its supervisor exits with status 85",
+         .word = "dead", .to = &r.leave},
+        {0, "stop", NULL, "leave the job stopped; SIGCONT to its supervisor lets it go on", .word = "stopped",
+         .to = &r.leave},
+        {'t', "timeout", "TIME", "give up after that time (default: 1h)", .take = cmd_take_duration, .to = &r.timeout},
+        CMD_STORE(&r.store),
+        CMD_JSON(&r.json, "print the result as JSON"),
+        {0},
+    };
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc - optind != 1)
         return cmd_usage("checkpoint", "exactly one JOB is needed");
 

@@ -5,26 +5,16 @@
 
 #include "base/cleanup.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/summary.h"
 #include "job/runtime.h"
 
-static const char usage[] =
-    "usage: bivouac delete [OPTION]... JOB[@GENERATION]\n\n"
-    "Remove JOB with all its checkpoints and with what its restarts kept aside, or one checkpoint of it. A job that\n"
-    "runs is refused, and so is the last checkpoint that verifies of a job that has not ended. Nothing is asked.\n\n"
-    "  -f, --force      remove the last checkpoint of an unfinished job, too\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json       print the result as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-    {"force", no_argument, NULL, 'f'},
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "delete",
+    .usage = "[OPTION]... JOB[@GENERATION]",
+    .text =
+        "Remove JOB with all its checkpoints and with what its restarts kept aside, or one checkpoint of it. A job that\n"
+        "runs is refused, and so is the last checkpoint that verifies of a job that has not ended. Nothing is asked.\n",
 };
 
 struct request {
@@ -112,25 +102,15 @@ int bv_cmd_delete(int argc, char **argv)
 {
     struct bv_error err = {0};
     struct request r = {0};
-    int option;
-    while ((option = getopt_long(argc, argv, "fs:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'f':
-            r.force = 1;
-            break;
-        case 's':
-            r.store_path = optarg;
-            break;
-        case OPT_JSON:
-            r.json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int status;
+    const struct cmd_option options[] = {
+        {'f', "force", NULL, "remove the last checkpoint of an unfinished job, too", .to = &r.force},
+        CMD_STORE(&r.store_path),
+        CMD_JSON(&r.json, "print the result as JSON"),
+        {0},
+    };
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc - optind != 1)
         return cmd_usage("delete", "exactly one JOB[@GENERATION] is needed");
     r.ref = argv[optind];

@@ -7,26 +7,15 @@
 #include "base/cleanup.h"
 #include "cli/cmd.h"
 #include "cli/doctor.h"
+#include "cli/options.h"
 #include "engine/engine.h"
 
-static const char usage[] =
-    "usage: bivouac doctor [OPTION]...\n\n"
-    "Say whether jobs can be run, checkpointed and restarted on this host, and what to do where they cannot. The last\n"
-    "check does all that with a small program in a store of its own, which is removed.\n\n"
-    "  -s, --store DIR  the store to look at (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --quick      leave the last check out\n"
-    "      --json       print the checks as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256, OPT_QUICK, OPT_PROGRAM };
-
-static const struct option options[] = {
-    {"store", required_argument, NULL, 's'},
-    {"quick", no_argument, NULL, OPT_QUICK},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {&DOCTOR_TRIAL_OPTION[2], required_argument, NULL, OPT_PROGRAM},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "doctor",
+    .usage = "[OPTION]...",
+    .text =
+        "Say whether jobs can be run, checkpointed and restarted on this host, and what to do where they cannot. The last\n"
+        "check does all that with a small program in a store of its own, which is removed.\n",
 };
 
 int doctor_say(struct doctor *d, enum doctor_verdict verdict, enum bv_code code, const char *check, const char *remedy,
@@ -92,27 +81,19 @@ int bv_cmd_doctor(int argc, char **argv)
 {
     autojson json_t *checks = json_array();
     struct doctor d = {.checks = checks, .first = BV_OK};
-    int quick = 0, option;
-    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            d.store = optarg;
-            break;
-        case OPT_QUICK:
-            quick = 1;
-            break;
-        case OPT_JSON:
-            d.json = 1;
-            break;
-        case OPT_PROGRAM:
-            return doctor_trial_program(optarg);
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    const char *program = NULL;
+    int quick = 0, status;
+    const struct cmd_option options[] = {
+        {'s', "store", "DIR", "the store to look at (default: as for the other commands)", .to = &d.store},
+        {0, "quick", NULL, "leave the last check out", .to = &quick},
+        CMD_JSON(&d.json, "print the checks as JSON"),
+        {0, &DOCTOR_TRIAL_OPTION[2], "DIR", NULL, .to = &program},
+        {0},
+    };
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
+    if (program)
+        return doctor_trial_program(program);
     if (optind != argc)
         return cmd_usage("doctor", "no argument is needed");
     return examine(&d, quick);

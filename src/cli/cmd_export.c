@@ -6,25 +6,16 @@
 #include "base/cleanup.h"
 #include "cli/cmd.h"
 #include "cli/export_criu.h"
+#include "cli/options.h"
 #include "cli/transfer.h"
 #include "store/generation.h"
 
-static const char usage[] =
-    "usage: bivouac export [OPTION]... JOB[@GENERATION] >FILE\n"
-    "       bivouac export [OPTION]... --criu DIR JOB[@GENERATION]\n\n"
-    "Write a checkpoint, the newest or the one named, to standard output: one stream that 'bivouac import' makes a job\n"
-    "of, here or elsewhere. It is verified first; a damaged one is refused with status 104.\n\n"
-    "      --criu DIR   instead write plain images for criu(8) and crit(1) into DIR, which must be new or empty\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_CRIU = 256 };
-
-static const struct option options[] = {
-    {"criu", required_argument, NULL, OPT_CRIU},
-    {"store", required_argument, NULL, 's'},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "export",
+    .usage = "[OPTION]... JOB[@GENERATION] >FILE\n[OPTION]... --criu DIR JOB[@GENERATION]",
+    .text =
+        "Write a checkpoint, the newest or the one named, to standard output: one stream that 'bivouac import' makes a job\n"
+        "of, here or elsewhere. It is verified first; a damaged one is refused with status 104.\n",
 };
 
 static int newest(const struct bv_job *job, unsigned *ret, struct bv_error *err)
@@ -76,22 +67,15 @@ int bv_cmd_export(int argc, char **argv)
 {
     struct bv_error err = {0};
     const char *store = NULL, *criu = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-        switch (option) {
-        case OPT_CRIU:
-            criu = optarg;
-            break;
-        case 's':
-            store = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int status;
+    const struct cmd_option options[] = {
+        {0, "criu", "DIR", "instead write plain images for criu(8) and crit(1) into DIR, which must be new or empty",
+         .to = &criu},
+        CMD_STORE(&store),
+        {0},
+    };
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc - optind != 1)
         return cmd_usage("export", "exactly one JOB[@GENERATION] is needed");
     if (!criu && isatty(STDOUT_FILENO))

@@ -6,25 +6,15 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/transfer.h"
 
-static const char usage[] =
-    "usage: bivouac import [OPTION]... <FILE\n\n"
-    "Make a job of what 'bivouac export' has written: the job that it was, with that one checkpoint. All of it is\n"
-    "verified before anything is seen in the store. Import only what you trust as you trust a program.\n\n"
-    "  -j, --job ID     call the job ID; else it has the id that it had, which must be free in this store\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json       print the result as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-    {"job", required_argument, NULL, 'j'},
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "import",
+    .usage = "[OPTION]... <FILE",
+    .text =
+        "Make a job of what 'bivouac export' has written: the job that it was, with that one checkpoint. All of it is\n"
+        "verified before anything is seen in the store. Import only what you trust as you trust a program.\n",
 };
 
 /* Into a store that is made if it is not there: the import may be the first thing done on a host. */
@@ -33,11 +23,7 @@ static int import_stream(const char *store_path, const char *id, struct bv_impor
     autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
     autofree char *path = NULL;
     struct cmd_transfer t;
-    if (store_path)
-        path = bv_strdup(store_path);
-    else if (bv_store_default_path(&path, err) < 0)
-        return -1;
-    if (bv_store_open(path, 1, &store, err) < 0)
+    if (cmd_store_path(store_path, &path, err) < 0 || bv_store_open(path, 1, &store, err) < 0)
         return -1;
     cmd_transfer_begin(&t, id ? id : "");
     int rc = bv_import(&store, STDIN_FILENO, id, &t.watch, ret, err);
@@ -65,25 +51,16 @@ int bv_cmd_import(int argc, char **argv)
     struct bv_error err = {0};
     struct bv_import_result result;
     const char *store = NULL, *id = NULL;
-    int json = 0, option;
-    while ((option = getopt_long(argc, argv, "j:s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            id = optarg;
-            break;
-        case 's':
-            store = optarg;
-            break;
-        case OPT_JSON:
-            json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int json = 0, status;
+    const struct cmd_option options[] = {
+        {'j', "job", "ID", "call the job ID; else it has the id that it had, which must be free in this store",
+         .to = &id},
+        CMD_STORE(&store),
+        CMD_JSON(&json, "print the result as JSON"),
+        {0},
+    };
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc != optind)
         return cmd_usage("import", "no argument is needed: the export is read from standard input");
     if (id && bv_job_id_check(id, &err) < 0)

@@ -6,22 +6,13 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/summary.h"
 
-static const char usage[] =
-    "usage: bivouac list [OPTION]...\n\n"
-    "List the jobs of the store: what has become of each, its newest checkpoint, and how much it takes.\n\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json       print the list as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "list",
+    .usage = "[OPTION]...",
+    .text = "List the jobs of the store: what has become of each, its newest checkpoint, and how much it takes.\n",
 };
 
 enum { COLUMNS = 7 };
@@ -199,22 +190,10 @@ int bv_cmd_list(int argc, char **argv)
 {
     struct bv_error err = {0};
     const char *store = NULL;
-    int json = 0, option;
-    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            store = optarg;
-            break;
-        case OPT_JSON:
-            json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int json = 0, status;
+    const struct cmd_option options[] = {CMD_STORE(&store), CMD_JSON(&json, "print the list as JSON"), {0}};
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (optind != argc)
         return cmd_usage("list", "no argument is needed");
     return list(store, json, &err) < 0 ? cmd_fail(&err, json) : 0;

@@ -8,27 +8,23 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/trial.h"
-#include "config/value.h"
 #include "job/client.h"
 #include "job/preflight.h"
 
 #define DEFAULT_AFTER 2.0  /* s; most programs have opened by then what they work with */
 #define ASK_TIMEOUT   10.0 /* s, for the supervisor's answer, which costs it nothing */
 
-static const char usage[] =
-    "usage: bivouac preflight [OPTION]... JOB\n"
-    "       bivouac preflight [OPTION]... --pid PID\n"
-    "       bivouac preflight [OPTION]... -- COMMAND...\n\n"
-    "Say what in a running program would stop a checkpoint, or be lost by one: in JOB, in a process and its\n"
-    "descendants, or in a command that is started to be looked at, and ended.\n\n"
-    "  -p, --pid PID         look at this process\n"
-    "      --after TIME      let the command run so long first (default: 2s)\n"
-    "      --network KIND    judge it as if started with that --network: host (default) or private\n"
-    "  -s, --store DIR       where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json            print the findings as JSON\n"
-    "  -h, --help            show this\n\n"
-    "Exit status: 0 if nothing blocks a checkpoint, 115 if something does; others in bivouac-exit-codes(7).\n";
+static const struct cmd_syntax syntax = {
+    .name = "preflight",
+    .usage = "[OPTION]... JOB\n[OPTION]... --pid PID\n[OPTION]... -- COMMAND...",
+    .text = "Say what in a running program would stop a checkpoint, or be lost by one: in JOB, in a process and its\n"
+            "descendants, or in a command that is started to be looked at, and ended.\n",
+    .footer =
+        "Exit status: 0 if nothing blocks a checkpoint, 115 if something does; others in bivouac-exit-codes(7).\n",
+    .stops = 1,
+};
 
 struct options {
     const char *store, *job;
@@ -36,26 +32,22 @@ struct options {
     char **command;
     double after;
     int json, private_network;
-    int print_help;
 };
 
-static int parse_pid(const char *text, pid_t *ret, struct bv_error *err)
+static int take_pid(const char *text, void *to, struct bv_error *err)
 {
     char *end;
     errno = 0;
     long pid = strtol(text, &end, 10);
     if (errno || end == text || *end || pid < 1 || pid > 1 << 22) /* the kernel's PID_MAX_LIMIT */
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no process id", text);
-    *ret = (pid_t)pid;
+    *(pid_t *)to = (pid_t)pid;
     return 0;
 }
 
-static int parse_network(const char *text, int *ret, struct bv_error *err)
+static int take_network(const char *text, void *to, struct bv_error *err)
 {
-    if (strcmp(text, "private") != 0 && strcmp(text, "host") != 0)
-        return bv_fail(err, BV_EUSAGE, 0, "--network is 'host' or 'private', not '%s'", text);
-    *ret = text[0] == 'p';
-    return 0;
+    return bv_value_word(text, "host|private", to, err);
 }
 
 static int is_behind_dashes(char **argv)
@@ -76,57 +68,34 @@ static int parse_subject(int argc, char **argv, struct options *o, struct bv_err
     return 0;
 }
 
-enum { OPT_AFTER = 256, OPT_JSON, OPT_NETWORK };
-
-static const struct option options[] = {
-    {"after", required_argument, NULL, OPT_AFTER},
-    {"help", no_argument, NULL, 'h'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"network", required_argument, NULL, OPT_NETWORK},
-    {"pid", required_argument, NULL, 'p'},
-    {"store", required_argument, NULL, 's'},
-    {0},
-};
-
-static int parse_option(int c, struct options *o, struct bv_error *err)
+static enum cmd_next parse(int argc, char **argv, struct options *o, int *ret_status)
 {
-    switch (c) {
-    case OPT_AFTER:
-        return bv_value_duration(optarg, &o->after, err);
-    case OPT_NETWORK:
-        return parse_network(optarg, &o->private_network, err);
-    case 'p':
-        return parse_pid(optarg, &o->pid, err);
-    case 's':
-        o->store = optarg;
-        return 0;
-    case OPT_JSON:
-        o->json = 1;
-        return 0;
-    case 'h':
-        o->print_help = 1;
-        return 0;
-    default:
-        return bv_fail(err, BV_EUSAGE, 0, "see bivouac preflight --help");
-    }
-}
-
-static int parse(int argc, char **argv, struct options *o, struct bv_error *err)
-{
-    *o = (struct options){.after = DEFAULT_AFTER};
-    optind = 1;
+    const struct cmd_option options[] = {
+        {'p', "pid", "PID", "look at this process", .take = take_pid, .to = &o->pid},
+        {0, "after", "TIME", "let the command run so long first (default: 2s)", .take = cmd_take_duration,
+         .to = &o->after},
+        {0, "network", "KIND", "judge it as if started with that --network: host (default) or private",
+         .take = take_network, .to = &o->private_network},
+        CMD_STORE(&o->store),
+        CMD_JSON(&o->json, "print the findings as JSON"),
+        {0},
+    };
+    struct bv_error err = {0};
     for (;;) {
-        int c = getopt_long(argc, argv, "+hp:s:", options, NULL);
-        if (c == -1 && (optind == argc || is_behind_dashes(argv)))
+        if (cmd_options(&syntax, options, argc, argv, ret_status) == CMD_DONE)
+            return CMD_DONE;
+        if (optind == argc || is_behind_dashes(argv))
             break;
-        if (c == -1 && o->job)
-            return bv_fail(err, BV_EUSAGE, 0, "more than one job: write a command as '-- COMMAND...'");
-        if (c == -1)
-            o->job = argv[optind++]; /* options may follow it, as with the other commands */
-        else if (parse_option(c, o, err) < 0)
-            return -1;
+        if (o->job) {
+            *ret_status = cmd_usage("preflight", "more than one job: write a command as '-- COMMAND...'");
+            return CMD_DONE;
+        }
+        o->job = argv[optind++]; /* options may follow it, as with the other commands */
     }
-    return o->print_help ? 0 : parse_subject(argc, argv, o, err);
+    if (parse_subject(argc, argv, o, &err) == 0)
+        return CMD_GO_ON;
+    *ret_status = cmd_fail(&err, o->json);
+    return CMD_DONE;
 }
 
 /* Ask the job's supervisor where its tree is. */
@@ -227,15 +196,12 @@ static int inspect(const struct options *o, struct bv_findings *ret, struct bv_e
 
 int bv_cmd_preflight(int argc, char **argv)
 {
-    struct options o;
+    struct options o = {.after = DEFAULT_AFTER};
     struct bv_error err = {0};
     struct bv_findings found = {0};
-    if (parse(argc, argv, &o, &err) < 0)
-        return cmd_fail(&err, o.json);
-    if (o.print_help) {
-        fputs(usage, stdout);
-        return BV_OK;
-    }
+    int status;
+    if (parse(argc, argv, &o, &status) == CMD_DONE)
+        return status;
     if (inspect(&o, &found, &err) < 0)
         return cmd_fail(&err, o.json);
     if (o.json)

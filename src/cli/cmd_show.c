@@ -6,25 +6,17 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/show.h"
 #include "cli/summary.h"
 #include "store/event.h"
 
-static const char usage[] =
-    "usage: bivouac show [OPTION]... JOB[@GENERATION]\n\n"
-    "Show what a job is, what has become of it, its checkpoints, and what its restarts have kept aside; or what is in\n"
-    "one checkpoint: where it was made, what it could not keep, and the job's files.\n\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json       print it as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "show",
+    .usage = "[OPTION]... JOB[@GENERATION]",
+    .text =
+        "Show what a job is, what has become of it, its checkpoints, and what its restarts have kept aside; or what is in\n"
+        "one checkpoint: where it was made, what it could not keep, and the job's files.\n",
 };
 
 struct facts {
@@ -200,22 +192,10 @@ int bv_cmd_show(int argc, char **argv)
 {
     struct bv_error err = {0};
     const char *store = NULL;
-    int json = 0, option;
-    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            store = optarg;
-            break;
-        case OPT_JSON:
-            json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int json = 0, status;
+    const struct cmd_option options[] = {CMD_STORE(&store), CMD_JSON(&json, "print it as JSON"), {0}};
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc - optind != 1)
         return cmd_usage("show", "exactly one JOB[@GENERATION] is needed");
     return show(store, argv[optind], json, &err) < 0 ? cmd_fail(&err, json) : 0;

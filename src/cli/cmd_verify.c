@@ -5,23 +5,15 @@
 
 #include "base/cleanup.h"
 #include "cli/cmd.h"
+#include "cli/options.h"
 #include "cli/summary.h"
 
-static const char usage[] =
-    "usage: bivouac verify [OPTION]... JOB[@GENERATION]\n\n"
-    "Read a checkpoint, or all of JOB, and check every byte against its digest. The exit status is 104 if any is\n"
-    "damaged.\n\n"
-    "  -s, --store DIR  where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)\n"
-    "      --json       print the result as JSON\n"
-    "  -h, --help       show this\n";
-
-enum { OPT_JSON = 256 };
-
-static const struct option options[] = {
-    {"store", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, 'h'},
-    {0},
+static const struct cmd_syntax syntax = {
+    .name = "verify",
+    .usage = "[OPTION]... JOB[@GENERATION]",
+    .text =
+        "Read a checkpoint, or all of JOB, and check every byte against its digest. The exit status is 104 if any is\n"
+        "damaged.\n",
 };
 
 static int verify_one(const struct bv_job *job, unsigned number, struct cmd_generation *ret, struct bv_error *err)
@@ -131,22 +123,10 @@ static int verify(const char *store_path, const char *ref, int json)
 int bv_cmd_verify(int argc, char **argv)
 {
     const char *store = NULL;
-    int json = 0, option;
-    while ((option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            store = optarg;
-            break;
-        case OPT_JSON:
-            json = 1;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return 0;
-        default:
-            return BV_EUSAGE;
-        }
-    }
+    int json = 0, status;
+    const struct cmd_option options[] = {CMD_STORE(&store), CMD_JSON(&json, "print the result as JSON"), {0}};
+    if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
+        return status;
     if (argc - optind != 1)
         return cmd_usage("verify", "exactly one JOB[@GENERATION] is needed");
     return verify(store, argv[optind], json);

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "config/settings.h"
 
 int cmd_fail(const struct bv_error *err, int json)
 {
@@ -82,14 +83,29 @@ void cmd_list_add(char ***list, char *string)
     (*list)[n + 1] = NULL;
 }
 
+/* The files are read only if they are needed: one that is damaged must not keep anybody from a job whose store he
+ * knows. */
+int cmd_store_path(const char *named, char **ret, struct bv_error *err)
+{
+    const char *variable = getenv("BIVOUAC_STORE");
+    if (named || (variable && *variable)) {
+        *ret = bv_strdup(named ? named : variable);
+        return 0;
+    }
+    autosettings struct bv_settings s;
+    bv_settings_init(&s);
+    if (bv_settings_load(&s, NULL, err) < 0)
+        return -1;
+    if (!s.store)
+        return bv_store_default_path(ret, err);
+    *ret = steal_ptr(&s.store);
+    return 0;
+}
+
 int cmd_open_store(const char *path, struct bv_store *ret, struct bv_error *err)
 {
     autofree char *chosen = NULL;
-    if (path)
-        chosen = bv_strdup(path);
-    else if (bv_store_default_path(&chosen, err) < 0)
-        return -1;
-    return bv_store_open(chosen, 0, ret, err);
+    return cmd_store_path(path, &chosen, err) < 0 ? -1 : bv_store_open(chosen, 0, ret, err);
 }
 
 int cmd_open_job(struct bv_store *s, const char *ref, struct bv_job *ret, unsigned *ret_generation,

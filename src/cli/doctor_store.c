@@ -98,10 +98,8 @@ static int check_store(struct doctor *d)
     struct bv_error err = {0};
     autofree char *path = NULL;
     int reflink = 0;
-    if (d->store)
-        path = bv_strdup(d->store);
-    else if (bv_store_default_path(&path, &err) < 0)
-        return doctor_say(d, DOCTOR_FAIL, BV_ESTORE, "store", "name one with --store", "%s", err.text);
+    if (cmd_store_path(d->store, &path, &err) < 0)
+        return doctor_say(d, DOCTOR_FAIL, err.code, "store", "name one with --store", "%s", err.text);
 
     struct stat st;
     int exists = stat(path, &st) == 0;

@@ -68,6 +68,7 @@ union value {
     double seconds;
     int64_t at_ns;
     struct bv_signal_actions signals;
+    char *path; /* allocated */
 };
 
 static int check_range(const struct bv_setting *setting, const char *text, double value, struct bv_error *err)
@@ -94,14 +95,30 @@ static int parse_special(const struct bv_setting *setting, const char *text, uni
     return 0;
 }
 
-static int parse(const struct bv_settings *s, const struct bv_setting *setting, const char *text, union value *ret,
-                 struct bv_error *err)
+static int is_file(enum bv_layer layer)
+{
+    return layer == BV_LAYER_SITE || layer == BV_LAYER_JOB_FILE;
+}
+
+/* What comes from a shell has been expanded by it, and may be relative. */
+static int parse_path(const char *text, enum bv_layer layer, char **ret, struct bv_error *err)
+{
+    if (is_file(layer))
+        return bv_value_path(text, ret, err);
+    if (!*text)
+        return bv_fail(err, BV_EUSAGE, 0, "a path is needed");
+    *ret = bv_strdup(text);
+    return 0;
+}
+
+static int parse(const struct bv_settings *s, const struct bv_setting *setting, const char *text, enum bv_layer layer,
+                 union value *ret, struct bv_error *err)
 {
     if (parse_special(setting, text, ret))
         return 0;
     switch (setting->type) {
     case BV_TYPE_PATH:
-        return *text ? 0 : bv_fail(err, BV_EUSAGE, 0, "a path is needed");
+        return parse_path(text, layer, &ret->path, err);
     case BV_TYPE_WORD:
         return bv_value_word(text, setting->argument, &ret->place, err);
     case BV_TYPE_BOOL:
@@ -120,13 +137,14 @@ static int parse(const struct bv_settings *s, const struct bv_setting *setting, 
     return bv_fail(err, BV_EINTERNAL, 0, "a setting without a type");
 }
 
-static void store(struct bv_settings *s, const struct bv_setting *setting, const char *text, const union value *value)
+/* Takes what is allocated. */
+static void store(struct bv_settings *s, const struct bv_setting *setting, const union value *value)
 {
     void *field = (char *)s + setting->offset;
     switch (setting->type) {
     case BV_TYPE_PATH:
         free(*(char **)field);
-        *(char **)field = bv_strdup(text);
+        *(char **)field = value->path;
         break;
     case BV_TYPE_WORD:
     case BV_TYPE_BOOL:
@@ -150,23 +168,21 @@ static void store(struct bv_settings *s, const struct bv_setting *setting, const
     }
 }
 
-static int is_file(enum bv_layer layer)
-{
-    return layer == BV_LAYER_SITE || layer == BV_LAYER_JOB_FILE;
-}
-
 int bv_settings_set(struct bv_settings *s, const struct bv_setting *setting, const char *text, enum bv_layer layer,
                     const char *where, struct bv_error *err)
 {
     struct bv_source *source = &s->source[setting - bv_setting_table];
     union value value = {0};
-    if (parse(s, setting, text, &value, err) < 0)
+    if (parse(s, setting, text, layer, &value, err) < 0)
         return is_file(layer) ? bv_wrap(err, "%s: %s", where, setting->key) : bv_wrap(err, "%s", where);
-    if (source->layer == layer && is_file(layer))
-        return bv_fail(err, BV_EUSAGE, 0, "%s: %s is already set at %s", where, setting->key, source->where);
-    if (source->layer > layer)
-        return 0;
-    store(s, setting, text, &value);
+    int is_twice = source->layer == layer && is_file(layer);
+    if (is_twice || source->layer > layer) {
+        if (setting->type == BV_TYPE_PATH)
+            free(value.path);
+        return is_twice ? bv_fail(err, BV_EUSAGE, 0, "%s: %s is already set at %s", where, setting->key, source->where)
+                        : 0;
+    }
+    store(s, setting, &value);
     free(source->text);
     free(source->where);
     *source = (struct bv_source){.layer = layer, .text = bv_strdup(text), .where = bv_strdup(where)};

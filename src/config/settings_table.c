@@ -7,8 +7,8 @@
 #define RETAIN    (BV_FOR_BOTH | BV_PENDING)
 
 const struct bv_setting bv_setting_table[] = {
-    {"store", 's', "DIR", NULL, "where checkpoints are kept (default: $BIVOUAC_STORE, else ~/.bivouac)", BV_TYPE_PATH,
-     AT(store), .flags = BV_FOR_BOTH},
+    {"store", 's', "DIR", NULL, "where checkpoints are kept (default: $BIVOUAC_STORE, bivouac.conf(5), ~/.bivouac)",
+     BV_TYPE_PATH, AT(store), .flags = BV_FOR_BOTH},
     {"network", 0, "host|private", "host", "private: a network of the job's own, in which TCP connections are kept",
      BV_TYPE_WORD, AT(private_network), .flags = BV_FOR_RUN},
     {"tmp", 0, "shared|private", "shared", "private: a /tmp of the job's own, which is part of every checkpoint",

@@ -26,6 +26,10 @@ int bv_value_bool(const char *text, int *ret, struct bv_error *err);
  * or "+2h", that duration after `now_ns`. */
 int bv_value_time(const char *text, int64_t now_ns, int64_t *ret_ns, struct bv_error *err);
 
+/* A path in a file of settings, which many users may share: absolute, or below the user's home with "~/"; "%u" is the
+ * user's name, "%%" a percent sign. Allocated. */
+int bv_value_path(const char *text, char **ret, struct bv_error *err);
+
 /* One of the words of "host|private": *ret is its place. */
 int bv_value_word(const char *text, const char *words, int *ret, struct bv_error *err);
 

@@ -39,6 +39,18 @@ is "$(network_of by-nothing)" host "an empty variable is none"
 is "$(BIVOUAC_LEASE=99 BIVOUAC_NETWORK=host run_job env -- sh -c 'echo $BIVOUAC_LEASE $BIVOUAC_NETWORK')" "99 host" \
     "the job has the variables as they are"
 
+# The site's store.
+conf site.conf "store = $work/of-%u"
+is "$(env -u BIVOUAC_STORE bivouac run --job there -- true && ls "$work/of-alice/jobs")" there \
+    "a job goes into the store of the site file"
+like "$(env -u BIVOUAC_STORE bivouac list)" 'there +ended' "and list looks there"
+unlike "$(bv list)" there "unless a variable names another"
+like "$(env -u BIVOUAC_STORE bivouac doctor --quick)" "store +$work/of-alice" "doctor looks there, too"
+printf '[runs]\n' >>site.conf
+is "$(status_of env -u BIVOUAC_STORE bivouac list)" 2 "without the site file nobody knows where the store is"
+is "$(status_of bv list)" 0 "but who names one needs no site file"
+conf site.conf 'network = private'
+
 # refused STATUS TEXT COMMAND…: and nothing is run.
 refused()
 {

@@ -148,6 +148,7 @@ static void a_wrong_line_is_named_with_its_reason(void **state)
         {"[run]\nstore = a\x01"
          "b",
          "F:2: there is a control character"},
+        {"[run]\nstore = here", "F:2: store: 'here' is no path for a file"},
         {"[run]\nlease = 5\n  6\n", "F:3: this is no line 'key = value'"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

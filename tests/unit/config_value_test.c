@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 
 #include "base/clock.h"
@@ -144,6 +146,44 @@ static void a_word_is_one_of_a_list(void **state)
     assert_int_equal(place, 2);
 }
 
+static void a_path_in_a_file_is_absolute_or_below_home(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *path;
+    } good[] = {
+        {"/", "/"},       {"/a b/c", "/a b/c"},      {"~/c", "/home/me/c"},
+        {"/~/c", "/~/c"}, {"/100%%u/c", "/100%u/c"}, {"/%%%%", "/%%"},
+    };
+    static const char *const bad[] = {"", "c", "./c", "~", "~you/c", "$HOME/c", "/%", "/%h", "~/%"};
+    char *path = NULL;
+    setenv("HOME", "/home/me", 1);
+    for (size_t i = 0; i < COUNT(good); i++) {
+        assert_ok(bv_value_path(good[i].text, &path, &err));
+        assert_string_equal(path, good[i].path);
+        free(path);
+    }
+    path = NULL;
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_fails_saying(BV_EUSAGE, "begins with / or ~/", bv_value_path(bad[i], &path, &err));
+
+    const struct passwd *me = getpwuid(geteuid());
+    char expected[300], longest[PATH_MAX + 10] = "/";
+    assert_non_null(me);
+    snprintf(expected, sizeof(expected), "/scratch/%s/%s", me->pw_name, me->pw_name);
+    setenv("USER", "somebody", 1);
+    assert_ok(bv_value_path("/scratch/%u/%u", &path, &err));
+    assert_string_equal(path, expected);
+    free(path);
+    path = NULL;
+
+    memset(longest + 1, 'x', PATH_MAX - 1);
+    assert_fails(BV_EUSAGE, bv_value_path(longest, &path, &err));
+    unsetenv("HOME");
+    assert_fails_saying(BV_EUSAGE, "HOME is not set", bv_value_path("~/c", &path, &err));
+    assert_null(path);
+}
+
 #define NOW (1795341600 * BV_NSEC_PER_SEC)
 
 static void a_time_is_a_date_or_seconds_or_from_now(void **state)
@@ -283,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_number_has_digits_only),
         cmocka_unit_test(yes_and_no_have_four_names),
         cmocka_unit_test(a_word_is_one_of_a_list),
+        cmocka_unit_test(a_path_in_a_file_is_absolute_or_below_home),
         cmocka_unit_test(a_time_is_a_date_or_seconds_or_from_now),
         cmocka_unit_test(a_bad_time_is_refused),
         cmocka_unit_test(an_hour_that_a_change_of_clocks_leaves_out_is_no_time),
