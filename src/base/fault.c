@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-/* In the order in which a checkpoint, and then a restart, passes them; the process that does is in brackets.
+/* In the order in which a checkpoint, a removal, and then a restart, pass them; the process that does is in brackets.
  * tests/fault/ goes through this list. */
 static const char *const fault_points[] = {
     "checkpoint-begin",     /* [supervisor] a request was accepted */
@@ -27,6 +27,9 @@ static const char *const fault_points[] = {
     "checkpoint-manifest",  /* [writer]     the manifest is synced in the uncommitted directory */
     "checkpoint-commit",    /* [supervisor] about to rename */
     "checkpoint-committed", /* [supervisor] renamed and synced */
+    "remove-begin",         /* [any]        a generation is about to be renamed out of sight */
+    "remove-hidden",        /* [any]        it is out of sight, whole */
+    "remove-half",          /* [any]        its manifest is gone, its packs are not */
     "restart-claimed",      /* [supervisor] the attempt number is taken */
     "restart-unpacked",     /* [supervisor] images and files are staged and verified */
     "restart-capsule",      /* [supervisor] the capsule stands, nothing runs in it */

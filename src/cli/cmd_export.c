@@ -9,6 +9,7 @@
 #include "cli/options.h"
 #include "cli/transfer.h"
 #include "store/generation.h"
+#include "store/pin.h"
 
 static const struct cmd_syntax syntax = {
     .name = "export",
@@ -44,7 +45,9 @@ static int export_stream(const struct bv_job *job, unsigned generation, struct b
 static int export_plain(const struct bv_job *job, unsigned generation, const char *dir, struct bv_error *err)
 {
     autogen struct bv_gen *g = NULL;
+    autohold struct bv_hold hold;
     size_t count = 0;
+    bv_hold_take(job, generation, &hold);
     if (bv_gen_open(job, generation, &g, err) < 0 || cmd_export_criu(g, dir, &count, err) < 0)
         return -1;
     printf("%s@%u: %zu files in %s\n", job->id, generation, count, dir);

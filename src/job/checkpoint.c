@@ -71,7 +71,7 @@ static void explain_space(struct supervisor *s, struct bv_error *e)
         return;
     /* On a full file system not even the engine's log can be written. */
     int full = e->code == BV_EENGINE && (fs.f_bavail == 0 || (fs.f_files && fs.f_favail == 0));
-    if (!full && (e->code != BV_ENOSPACE || strstr(e->text, "free")))
+    if (!full && (e->code != BV_ENOSPACE || strstr(e->text, "free") || strstr(e->text, "quota")))
         return;
     bv_fail(e, BV_ENOSPACE, ENOSPC,
             "the checkpoint needs about %llu MiB in %s and %llu MiB are free; the job goes on, and the previous "
@@ -212,15 +212,20 @@ static int begin(struct supervisor *s, struct bv_error *err)
         bv_staging_create(&s->job, s->attempt.number, &c->staging, err) < 0 || open_images(s, &stream, err) < 0)
         return -1;
     bv_fault_point("checkpoint-staged");
+    c->base = find_base(s);
+    struct bv_retainer retainer = supervisor_retainer(s);
     struct bv_writer_config config = {
         .job = &s->job,
         .generation = c->generation,
         .attempt = s->attempt.number,
-        .base = find_base(s),
+        .base = c->base,
         .staging = c->staging,
         .engine = s->engine,
         .stream = stream,
         .expected_bytes = tree_memory(s),
+        .retainer = &retainer,
+        /* A guess that is too high would refuse what would fit. */
+        .expected_stored = c->base ? s->shared_stored / 2 : 0,
         .staging_limit = s->options->settings->staging,
     };
     return bv_writer_start(&config, &c->writer, err);
@@ -339,17 +344,6 @@ void checkpoint_on_operation(struct supervisor *s)
         checkpoint_fail(s, &err);
 }
 
-static void retain(struct supervisor *s)
-{
-    unsigned *list = NULL;
-    size_t n = 0, keep = s->options->settings->keep;
-    if (bv_generation_list(&s->job, &list, &n, NULL) < 0)
-        return;
-    for (size_t i = 0; i + keep < n; i++)
-        bv_generation_delete(&s->job, list[i], NULL);
-    free(list);
-}
-
 /* The one place where a checkpoint comes into being. A fenced supervisor must not get past it; since a newer attempt
  * may be claimed between the look and the rename, we look again behind it and take the generation back. */
 static int commit(struct supervisor *s, struct bv_error *err)
@@ -407,8 +401,11 @@ static void committed(struct supervisor *s, const json_t *written)
     if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
         s->left_stopped = 1;
     s->base = c->generation;
+    if (c->base)
+        s->shared_stored = (uint64_t)json_integer_value(json_object_get(written, "stored_bytes"));
     clear(s);
-    retain(s);
+    struct bv_retainer retainer = supervisor_retainer(s);
+    bv_retain(&retainer);
     control_answer(s, result, NULL);
     if (leave == BV_LEAVE_DEAD) {
         bv_note("job %s was checkpointed (generation %d) and ended: run it again to continue", s->job.id,

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "job/capture.h"
 #include "job/supervisor_private.h"
+#include "store/pin.h"
 
 void restart_free(struct supervisor *s, struct restart *r)
 {
@@ -127,6 +128,10 @@ static int choose_newest(struct supervisor *s, const struct bv_job *from, const 
         struct bv_error e = {0};
         if (try_generation(s, from, list[i], ret, &e) == 0) {
             ret->newer = newest;
+            if (newest.code && from == &s->job) {
+                s->damaged_first = list[i + 1];
+                s->damaged_last = list[n - 1];
+            }
             return 0;
         }
         if (e.code != BV_ECORRUPT)
@@ -166,8 +171,13 @@ static int choose_origin(struct supervisor *s, struct restart *ret, struct bv_er
     char origin[BV_JOB_ID_MAX + 1];
     unsigned generation;
     autojob struct bv_job from = {.dirfd = -1};
+    autohold struct bv_hold hold = {.dirfd = -1};
     if (bv_job_ref_parse(s->spec.copy_of, origin, &generation, err) < 0 ||
-        bv_job_open(&s->store, origin, &from, err) < 0 || choose_from(s, &from, generation, ret, err) < 0)
+        bv_job_open(&s->store, origin, &from, err) < 0)
+        return -1;
+    /* The attempt that runs that job, if one does, removes what is too old. */
+    bv_hold_take(&from, generation, &hold);
+    if (choose_from(s, &from, generation, ret, err) < 0)
         return -1;
     return ret->generation ? 0 : bv_fail(err, BV_ENOCKPT, 0, "job %s has no checkpoint to make a copy of", origin);
 }

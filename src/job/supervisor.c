@@ -36,6 +36,19 @@ void supervisor_fail(struct supervisor *s, const struct bv_error *e)
     s->failure = *e;
 }
 
+struct bv_retainer supervisor_retainer(const struct supervisor *s)
+{
+    return (struct bv_retainer){
+        .store = &s->store,
+        .job = &s->job,
+        .policy = &s->retention,
+        .attempt = &s->attempt,
+        .in_use = s->base,
+        .damaged_first = s->damaged_first,
+        .damaged_last = s->damaged_last,
+    };
+}
+
 /* The child of the capsule's init whose innermost pid is the root's. */
 pid_t supervisor_root_pid(const struct supervisor *s)
 {
@@ -324,6 +337,13 @@ static json_t *outcome_json(const struct supervisor *s)
     return json_pack("{s:s, s:i}", "status", names[s->outcome.how], "number", s->outcome.number);
 }
 
+/* Behind the end, which is recorded: before, a crash would leave a job that is to be run, and nothing to go on from. */
+static void remove_checkpoints(const struct supervisor *s)
+{
+    struct bv_retainer retainer = supervisor_retainer(s);
+    bv_retain_success(&retainer);
+}
+
 /* Nothing of the job lives behind this. A fenced attempt leaves no word of its own: the job is another's. */
 static void finish(struct supervisor *s)
 {
@@ -345,6 +365,8 @@ static void finish(struct supervisor *s)
         bv_event_append(&s->job, "ended", s->attempt.number, outcome, NULL);
         if (bv_attempt_end(&s->attempt, outcome, &e) < 0)
             bv_warn("cannot record the end of job %s: %s", s->job.id, e.text);
+        else if (!s->failure.code && s->outcome.how == BV_ENDED_EXIT && s->outcome.number == 0)
+            remove_checkpoints(s);
     }
     control_close(s);
     bv_attempt_close(&s->attempt);

@@ -5,6 +5,7 @@
 #include "capsule/terminal.h"
 #include "engine/engine.h"
 #include "job/operation.h"
+#include "job/retain.h"
 #include "job/supervisor.h"
 #include "job/writer.h"
 #include "store/attempt.h"
@@ -32,7 +33,7 @@ enum checkpoint_state {
 struct checkpoint {
     enum checkpoint_state state;
     enum bv_leave leave;
-    unsigned generation;
+    unsigned generation, base; /* the one in which its pages are looked for, 0 = none */
     struct bv_deadline deadline;
     int64_t begun_ns, frozen_ns;
     int staging;
@@ -59,6 +60,7 @@ struct supervisor {
     struct bv_host host;
     char *cpu_flags;
     struct bv_attempt attempt;
+    struct bv_retention retention;
     char *relocated; /* where the job's directory really is, NULL = where it says */
     struct bv_bind *binds;
     size_t bind_count;
@@ -82,6 +84,8 @@ struct supervisor {
     int64_t renew_at_ns, lease_until_ns;
 
     unsigned base; /* the generation this attempt has restored or written last: known to be good, and near; 0 = none */
+    unsigned damaged_first, damaged_last; /* newer ones, which the restart had to leave out; 0 = none */
+    uint64_t shared_stored;               /* bytes that the last checkpoint added which had a base; 0 = not known */
     struct checkpoint checkpoint;
     int operating;                     /* an operation lives in the capsule */
     struct bv_deadline abort_deadline; /* when it is killed */
@@ -96,6 +100,7 @@ struct supervisor {
 /* --- supervisor.c --- */
 void supervisor_end(struct supervisor *s, enum bv_ending how, int number);
 void supervisor_fail(struct supervisor *s, const struct bv_error *e);
+struct bv_retainer supervisor_retainer(const struct supervisor *s);
 /* Pid of the job's root as we see it, 0 if it is not to be found. */
 pid_t supervisor_root_pid(const struct supervisor *s);
 

@@ -81,6 +81,8 @@ static uint64_t staging_limit(const struct bv_writer_config *c)
 static int prepare(struct writer *w, struct bv_error *err)
 {
     const struct bv_writer_config *c = w->config;
+    if (c->retainer && bv_quota_predict(c->retainer, c->expected_stored, err) < 0)
+        return -1;
     struct bv_gen_options options = {.base = c->base, .expected_bytes = c->expected_bytes};
     if (bv_gen_writer_open(c->job, c->generation, c->attempt, &options, &w->gen, err) < 0)
         return -1;
@@ -135,7 +137,9 @@ static int write_generation(struct writer *w, struct bv_gen_stats *stats, struct
         add_all(w, "files", NULL, err) < 0 || add_one(w, w->config->staging, "capture.json", "capture.json", err) < 0)
         return -1;
     w->drain_ns = bv_clock_ns(CLOCK_MONOTONIC) - w->asked_ns;
-    return bv_gen_writer_finish(w->gen, w->content, stats, err);
+    if (bv_gen_writer_finish(w->gen, w->content, stats, err) < 0)
+        return -1;
+    return w->config->retainer ? bv_quota_enforce(w->config->retainer, err) : 0;
 }
 
 static void writer_main(const struct bv_writer_config *config, int sock)

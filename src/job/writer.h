@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "engine/engine.h"
+#include "job/retain.h"
 #include "store/generation.h"
 
 /* The process that makes an uncommitted generation of a dump: it receives the engine's images into staging memory while
@@ -25,9 +26,11 @@ struct bv_writer_config {
     unsigned base; /* generation to deduplicate against, 0 = none */
     int staging;   /* directory: images/ (where the engine does not stream), files/, capture.json */
     const struct bv_engine *engine;
-    struct bv_engine_stream *stream; /* NULL = the engine writes files; the writer's own from now on */
-    uint64_t expected_bytes;         /* of the job's memory */
-    uint64_t staging_limit;          /* bytes of staging memory, 0 = what the machine can spare */
+    struct bv_engine_stream *stream;    /* NULL = the engine writes files; the writer's own from now on */
+    uint64_t expected_bytes;            /* of the job's memory */
+    const struct bv_retainer *retainer; /* of the quotas; NULL = there are none */
+    uint64_t expected_stored;           /* bytes that the generation adds to the store at least */
+    uint64_t staging_limit;             /* bytes of staging memory, 0 = what the machine can spare */
 };
 
 struct bv_writer {

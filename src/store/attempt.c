@@ -44,15 +44,21 @@ static int open_attempts(const struct bv_job *j, struct bv_error *err)
     return fd;
 }
 
-/* The file server's clock. The file stays, so that asking needs no new inode when there are none. */
-static int server_now(int dirfd, int64_t *ret)
+/* The file server's clock. The file stays, so that asking needs no new inode when there are none. Our own clock where
+ * nothing can be written: a full store must not hide who runs the job, and a claim fails anyway. */
+static int64_t server_now(int dirfd)
 {
     struct stat st;
     autoclose int fd = openat(dirfd, NOW_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0 || futimens(fd, NULL) < 0 || fstat(fd, &st) < 0)
-        return -1;
-    *ret = st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
-    return 0;
+        return bv_clock_ns(CLOCK_REALTIME);
+    return st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+}
+
+int64_t bv_job_now(const struct bv_job *j)
+{
+    autoclose int dirfd = bv_dir_open(j->dirfd, ATTEMPTS_DIR);
+    return server_now(dirfd);
 }
 
 /* When the lease was renewed last. The file is opened, not only looked at: with that an NFS client asks its server. */
@@ -66,12 +72,17 @@ static int renewed_at(int dirfd, const char *name, int64_t *ret)
     return 0;
 }
 
-static int has_end(int dirfd, unsigned number)
+/* *ret_at (may be NULL) is when it was recorded, by the file server's clock. */
+static int has_end(int dirfd, unsigned number, int64_t *ret_at)
 {
     char name[BV_LAYOUT_NAME];
     struct stat st;
     bv_attempt_end_name(number, name);
-    return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (ret_at)
+        *ret_at = st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+    return 1;
 }
 
 static int read_outcome(int dirfd, unsigned number, json_t **ret, struct bv_error *err)
@@ -103,13 +114,13 @@ static int read_attempt(int dirfd, unsigned number, struct bv_attempt_info *ret,
     if (bv_host_read(&host, err) < 0)
         return -1;
 
-    int64_t now, renewed;
+    int64_t renewed, ended_at;
     if (renewed_at(dirfd, name, &renewed) < 0)
         return bv_fail(err, BV_ESTORE, errno, "cannot look at attempts/%s", name);
-    if (server_now(dirfd, &now) < 0)
-        now = bv_clock_ns(CLOCK_REALTIME); /* a full store must not hide who runs the job; a claim fails anyway */
+    int64_t now = server_now(dirfd);
     i.lease_left = lease - (double)(now - renewed) / BV_NSEC_PER_SEC;
-    i.ended = has_end(dirfd, number);
+    i.ended = has_end(dirfd, number, &ended_at);
+    i.ended_s = i.ended ? (double)(now - ended_at) / BV_NSEC_PER_SEC : 0;
     i.here = strcmp(i.host.boot_id, host.boot_id) == 0 && i.host.pid_ns == host.pid_ns;
     /* What we can see counts more than the lease: a scheduler may suspend a job, supervisor and all, for days. */
     i.alive = !i.ended && (i.here ? bv_process_is(i.pid, i.start_time) : i.lease_left > 0);
@@ -143,7 +154,7 @@ void bv_attempt_info_free(struct bv_attempt_info *i)
 static int check_over(int dirfd, const char *job, unsigned number, int vouched, struct bv_error *err)
 {
     struct bv_attempt_info i;
-    if (vouched || has_end(dirfd, number))
+    if (vouched || has_end(dirfd, number, NULL))
         return 0;
     if (read_attempt(dirfd, number, &i, err) < 0)
         return bv_wrap(err, "job %s", job);

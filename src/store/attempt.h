@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "proc/host.h"
@@ -53,6 +54,7 @@ struct bv_attempt_info {
     char socket_path[108];
     double lease_left; /* s, < 0 when it ran out */
     int ended;         /* an end is recorded */
+    double ended_s;    /* how long ago, if ended */
     int alive;         /* not ended, lease valid, and not known dead on this host */
     int here;          /* it runs, or ran, on this host, boot and pid namespace */
     json_t *outcome;   /* NULL unless ended; freed by bv_attempt_info_free */
@@ -60,3 +62,7 @@ struct bv_attempt_info {
 /* Returns 1 and fills `ret`, 0 if the job has no attempt yet, -1 on error (BV_ECORRUPT, BV_ESTORE). */
 int bv_attempt_last(const struct bv_job *j, struct bv_attempt_info *ret, struct bv_error *err);
 void bv_attempt_info_free(struct bv_attempt_info *i);
+
+/* The file server's time (ns), with which times of the job's files can be compared; where nothing can be written, this
+ * host's. */
+int64_t bv_job_now(const struct bv_job *j);

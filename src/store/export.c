@@ -16,6 +16,7 @@
 #include "store/event_parse.h"
 #include "store/export_format.h"
 #include "store/gen.h"
+#include "store/pin.h"
 #include "store/space.h"
 
 struct out {
@@ -26,6 +27,7 @@ struct out {
     time_t mtime; /* of all members: when the checkpoint was made, so that the same one gives the same bytes */
     uint64_t done, total;
     const struct bv_transfer_watch *watch;
+    struct bv_hold *hold;
 };
 
 /* --- the archive --- */
@@ -92,6 +94,7 @@ static int put_json(struct out *o, const char *name, const json_t *j, struct bv_
 
 static int tell(const struct out *o, const char *doing, struct bv_error *err)
 {
+    bv_hold_renew(o->hold);
     if (!o->watch || o->watch->tell(o->watch->arg, doing, o->done, o->total) == 0)
         return 0;
     return bv_fail(err, BV_EINTERNAL, 0, "the export of %s was interrupted", o->what);
@@ -228,13 +231,20 @@ int bv_export(const struct bv_job *j, unsigned number, int fd, const struct bv_t
               struct bv_error *err)
 {
     autogen struct bv_gen *g = NULL;
+    autohold struct bv_hold hold;
     struct stat st;
+    bv_hold_take(j, number, &hold);
     if (bv_gen_open(j, number, &g, err) < 0)
         return -1;
     if (fstatat(g->dirfd, BV_MANIFEST_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return bv_fail(err, bv_read_code(errno), errno, "%s: cannot stat its manifest", g->what);
 
-    struct out o = {.fd = fd, .what = g->what, .mtime = st.st_mtime, .watch = watch, .total = g->manifest.index.size};
+    struct out o = {.fd = fd,
+                    .what = g->what,
+                    .mtime = st.st_mtime,
+                    .watch = watch,
+                    .hold = &hold,
+                    .total = g->manifest.index.size};
     for (size_t i = 0; i < g->manifest.pack_count; i++)
         o.total += g->manifest.packs[i].size;
     if (tell(&o, "verifying", err) < 0 || bv_gen_verify(g, err) < 0)

@@ -8,11 +8,14 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "store/attempt_file.h"
 #include "store/format.h"
 #include "store/layout.h"
+#include "store/pin.h"
 
 /* The highest number of a generation that was deleted, "7\n": written before the deletion, so that no number is ever
  * used for two states of a job. Not there until the first deletion. */
@@ -164,23 +167,76 @@ int bv_job_sweep(const struct bv_job *j, unsigned attempt, struct bv_error *err)
     return s.rc;
 }
 
-int bv_generation_delete(const struct bv_job *j, unsigned number, struct bv_error *err)
+static int fail_remove(const struct bv_job *j, unsigned number, struct bv_error *err)
+{
+    return bv_fail(err, errno == ENOENT ? BV_ENOJOB : bv_store_code(errno), errno,
+                   "cannot remove generation %u of job %s", number, j->id);
+}
+
+/* Out of sight, unless it is to be kept. Whoever pins it looks for it afterwards, we look for a pin afterwards: it
+ * cannot be both pinned and gone. */
+static int hide(const struct bv_job *j, unsigned number, int pinned_too, struct bv_error *err)
 {
     char name[BV_LAYOUT_NAME], hidden[BV_LAYOUT_NAME];
+    bv_generation_name(number, name);
+    bv_deleted_name(number, hidden);
+    if (!pinned_too && bv_pin_check(j, number, err) < 0)
+        return -1;
+    if (remember_last(j, number, err) < 0)
+        return -1;
+    bv_fault_point("remove-begin");
+    if (bv_dir_rename_new(j->dirfd, name, hidden) < 0)
+        return fail_remove(j, number, err);
+    if (pinned_too || bv_pin_check(j, number, err) == 0)
+        return 0;
+    if (bv_dir_rename_new(j->dirfd, hidden, name) < 0)
+        return fail_remove(j, number, err);
+    return -1;
+}
+
+static int remove_generation(const struct bv_job *j, unsigned number, int pinned_too, struct bv_error *err)
+{
+    char name[BV_LAYOUT_NAME], hidden[BV_LAYOUT_NAME], manifest[BV_LAYOUT_NAME + sizeof(BV_MANIFEST_FILE) + 1];
     struct stat st;
     bv_generation_name(number, name);
     bv_deleted_name(number, hidden);
+    snprintf(manifest, sizeof(manifest), "%s/%s", hidden, BV_MANIFEST_FILE);
     if (bv_job_sweep(j, 0, err) < 0)
         return -1;
     if (number == 0 || number > BV_GENERATION_MAX || fstatat(j->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return bv_fail(err, BV_ENOJOB, 0, "job %s has no generation %u", j->id, number);
-    if (remember_last(j, number, err) < 0)
+    if (hide(j, number, pinned_too, err) < 0)
         return -1;
-    if (bv_dir_rename_new(j->dirfd, name, hidden) < 0)
-        return bv_fail(err, errno == ENOENT ? BV_ENOJOB : bv_store_code(errno), errno,
-                       "cannot remove generation %u of job %s", number, j->id);
+    bv_fault_point("remove-hidden");
+    unlinkat(j->dirfd, manifest, 0);
+    bv_fault_point("remove-half");
     if (bv_remove_tree(j->dirfd, hidden, err) < 0)
         return bv_wrap(err, "generation %u of job %s is removed, but not all its files", number, j->id);
+    return 0;
+}
+
+int bv_generation_remove(const struct bv_job *j, unsigned number, struct bv_error *err)
+{
+    return remove_generation(j, number, 0, err);
+}
+
+int bv_generation_delete(const struct bv_job *j, unsigned number, struct bv_error *err)
+{
+    if (remove_generation(j, number, 1, err) < 0)
+        return -1;
+    bv_pin_remove(j, number, NULL);
+    return 0;
+}
+
+int bv_generation_age(const struct bv_job *j, unsigned number, double *ret, struct bv_error *err)
+{
+    char manifest[BV_LAYOUT_NAME + sizeof(BV_MANIFEST_FILE) + 1], name[BV_LAYOUT_NAME];
+    struct stat st;
+    bv_generation_name(number, name);
+    snprintf(manifest, sizeof(manifest), "%s/%s", name, BV_MANIFEST_FILE);
+    if (fstatat(j->dirfd, manifest, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return bv_fail(err, BV_ENOJOB, 0, "job %s has no generation %u", j->id, number);
+    *ret = (double)(bv_job_now(j) - (st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec)) / BV_NSEC_PER_SEC;
     return 0;
 }
 

@@ -156,8 +156,15 @@ void bv_gen_reader_close(struct bv_gen_reader *r);
 /* Verify every block of every stream and the digest of every file. Errors: BV_ECORRUPT, BV_ESTORE. */
 int bv_gen_verify(struct bv_gen *g, struct bv_error *err);
 
-/* Remove a committed generation: renamed out of sight first. Errors: BV_ENOJOB, BV_ESTORE. */
+/* Remove a committed generation: renamed out of sight first. Errors: BV_EBUSY if it is pinned or held (pin.h),
+ * BV_ENOJOB, BV_ESTORE. */
+int bv_generation_remove(const struct bv_job *j, unsigned number, struct bv_error *err);
+
+/* The same whether it is pinned or not, and with its pin. */
 int bv_generation_delete(const struct bv_job *j, unsigned number, struct bv_error *err);
+
+/* How many seconds ago, by the file server's clock, the generation was made. Errors: BV_ENOJOB. */
+int bv_generation_age(const struct bv_job *j, unsigned number, double *ret, struct bv_error *err);
 
 /* --- housekeeping --- */
 

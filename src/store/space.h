@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* Why a write failed, in words that help the one who must make room. Private to src/store. */
+/* Sizes in words; and why a write failed, in words that help the one who must make room. */
 
 #define BV_SIZE_TEXT 32
 

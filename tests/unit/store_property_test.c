@@ -4,6 +4,9 @@
 #include "store_fixture.h"
 
 #include "store/format.h"
+#include "store/usage.h"
+
+#include <ftw.h>
 
 #define PAGE        4096u
 #define STREAMS     4u
@@ -180,6 +183,57 @@ static void look_at(struct model *m, const struct kept *k)
     assert_int_equal(bv_gen_stream_count(g), there);
 }
 
+/* --- how much it takes, counted another way --- */
+
+static ino_t seen[4096];
+static size_t seen_count;
+static uint64_t seen_bytes;
+
+static int count_once(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)path;
+    (void)where;
+    if (type != FTW_F)
+        return 0;
+    for (size_t i = 0; i < seen_count; i++)
+        if (seen[i] == st->st_ino)
+            return 0;
+    assert_true(seen_count < sizeof(seen) / sizeof(seen[0]));
+    seen[seen_count++] = st->st_ino;
+    seen_bytes += (uint64_t)st->st_size;
+    return 0;
+}
+
+static uint64_t bytes_of_job(const struct model *m)
+{
+    autofree char *path = bv_asprintf("%s/jobs/job-1", m->f->dir);
+    seen_count = 0;
+    seen_bytes = 0;
+    assert_int_equal(nftw(path, count_once, 8, FTW_PHYS), 0);
+    return seen_bytes;
+}
+
+/* What a removal was said to free is what the job then takes less. */
+static void delete_counted(struct model *m)
+{
+    autousage struct bv_usage u = {0};
+    if (m->count == 0)
+        return;
+    uint64_t before = bytes_of_job(m);
+    assert_ok(bv_usage_read(&m->f->job, &u, &err));
+    assert_int_equal(bv_usage_total(&u), before);
+    size_t i = draw(m, (uint32_t)m->count);
+    uint64_t freed = bv_usage_freed(&u, &m->kept[i].number, 1);
+    assert_ok(bv_generation_delete(&m->f->job, m->kept[i].number, &err));
+    autofree char *last = NULL;
+    size_t last_size = 0;
+    assert_ok(bv_read_file(m->f->job.dirfd, "last", 64, &last, &last_size, &err));
+    assert_in_range(bytes_of_job(m) + freed, before, before + last_size); /* the file "last" may have grown */
+    forget(&m->kept[i]);
+    memmove(&m->kept[i], &m->kept[i + 1], (m->count - i - 1) * sizeof(m->kept[0]));
+    m->count--;
+}
+
 static unsigned long number_from(const char *variable, unsigned long otherwise)
 {
     const char *text = getenv(variable);
@@ -203,7 +257,7 @@ static void every_generation_that_is_left_is_what_was_put_in(void **state)
         else if (what < 8)
             checkpoint(&m);
         else if (what == 8 && draw(&m, 3) == 0)
-            delete_one(&m);
+            delete_counted(&m);
         else if (m.count)
             look_at(&m, &m.kept[draw(&m, (uint32_t)m.count)]);
     }

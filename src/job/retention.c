@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/retention.h"
+
+/* The one that is never removed: the newest of which nothing bad is known, or simply the newest. */
+static size_t newest_good(const struct bv_retained *list, size_t count)
+{
+    for (size_t i = count; i-- > 0;)
+        if (!list[i].damaged)
+            return i;
+    return count ? count - 1 : 0;
+}
+
+void bv_retention_decide(const struct bv_retention *policy, struct bv_retained *list, size_t count)
+{
+    size_t newest = newest_good(list, count), good = 0, keep = policy->keep ? policy->keep : BV_KEEP_DEFAULT;
+    for (size_t i = count; i-- > 0;) {
+        struct bv_retained *g = &list[i];
+        if (i == newest)
+            g->kept_by = "newest";
+        else if (g->guarded)
+            g->kept_by = "guarded";
+        else if (g->in_use)
+            g->kept_by = "in-use";
+        else if (good < keep)
+            g->kept_by = "keep";
+        else if (g->age_s < policy->keep_for)
+            g->kept_by = "keep-for";
+        else
+            g->kept_by = NULL;
+        good += !g->damaged;
+    }
+}
+
+void bv_retention_decide_success(struct bv_retained *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        list[i].kept_by = list[i].guarded ? "guarded" : NULL;
+}
+
+long bv_retention_for_space(const struct bv_retained *list, size_t count, struct bv_usage *usage, uint64_t needed,
+                            unsigned *ret, uint64_t *ret_freed)
+{
+    size_t newest = newest_good(list, count);
+    long n = 0;
+    *ret_freed = 0;
+    for (int damaged = 1; damaged >= 0; damaged--)
+        for (size_t i = 0; i < count && *ret_freed < needed; i++) {
+            const struct bv_retained *g = &list[i];
+            if (i == newest || g->guarded || g->in_use || !g->damaged == damaged)
+                continue;
+            ret[n++] = g->number;
+            *ret_freed = bv_usage_freed(usage, ret, (size_t)n);
+        }
+    return *ret_freed >= needed ? n : -1;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/usage.h"
+
+/* Which generations of a job stay. Decisions only: nothing is read or removed here (retain.h does that). */
+
+#define BV_KEEP_DEFAULT 2
+
+struct bv_retention {
+    unsigned keep;                               /* generations; 0 = BV_KEEP_DEFAULT */
+    double keep_for;                             /* s: a younger generation is not removed because it is one too many */
+    int keep_on_success;                         /* else all go when the job has ended with status 0 */
+    uint64_t quota_job, quota_user, quota_store; /* bytes that all of it may take, 0 = any */
+};
+
+struct bv_retained {
+    unsigned number;
+    double age_s;
+    int guarded;         /* pinned, or being read */
+    int in_use;          /* the running attempt works from it */
+    int damaged;         /* known not to verify */
+    const char *kept_by; /* a word: "newest", "guarded", "in-use", "keep", "keep-for"; NULL = to be removed */
+};
+
+/* Say of each generation of the list (ascending numbers) what keeps it. `keep` counts those that are not known to be
+ * damaged; a damaged one stays as long as an older one does, for it may be what the user wants to look at. The newest
+ * good one is always kept. */
+void bv_retention_decide(const struct bv_retention *policy, struct bv_retained *list, size_t count);
+
+/* The same for a job that has ended with success: only what is guarded stays. */
+void bv_retention_decide_success(struct bv_retained *list, size_t count);
+
+/* The fewest of the oldest generations whose removal frees `needed` bytes, damaged ones first: what is guarded, in use
+ * or the newest good one is not among them. keep and keep-for do not count: a quota is stronger. Returns how many,
+ * their numbers in ret[] (room for `count`), or -1 if all of them are not enough; *ret_freed is what they free either
+ * way. */
+long bv_retention_for_space(const struct bv_retained *list, size_t count, struct bv_usage *usage, uint64_t needed,
+                            unsigned *ret, uint64_t *ret_freed);
