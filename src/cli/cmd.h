@@ -16,6 +16,8 @@ int bv_cmd_list(int argc, char **argv);
 int bv_cmd_show(int argc, char **argv);
 int bv_cmd_verify(int argc, char **argv);
 int bv_cmd_delete(int argc, char **argv);
+int bv_cmd_pin(int argc, char **argv);
+int bv_cmd_unpin(int argc, char **argv);
 int bv_cmd_export(int argc, char **argv);
 int bv_cmd_import(int argc, char **argv);
 int bv_cmd_doctor(int argc, char **argv);

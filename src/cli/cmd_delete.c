@@ -8,13 +8,15 @@
 #include "cli/options.h"
 #include "cli/summary.h"
 #include "job/runtime.h"
+#include "store/pin.h"
 
 static const struct cmd_syntax syntax = {
     .name = "delete",
     .usage = "[OPTION]... JOB[@GENERATION]",
     .text =
         "Remove JOB with all its checkpoints and with what its restarts kept aside, or one checkpoint of it. A job that\n"
-        "runs is refused, and so is the last checkpoint that verifies of a job that has not ended. Nothing is asked.\n",
+        "runs is refused, and so are the last checkpoint that verifies of a job that has not ended, and what is pinned.\n"
+        "Nothing is asked.\n",
 };
 
 struct request {
@@ -46,6 +48,21 @@ static int would_lose(const struct bv_job *job, unsigned without, int *ret, stru
     return 0;
 }
 
+/* The named generation, or all of them. */
+static int check_pins(const struct bv_job *job, unsigned generation, struct bv_error *err)
+{
+    autofree unsigned *numbers = NULL;
+    size_t n = 0;
+    if (bv_generation_list(job, &numbers, &n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct bv_error e = {0};
+        if ((!generation || numbers[i] == generation) && bv_pin_check(job, numbers[i], &e) < 0)
+            return bv_fail(err, e.code, 0, "%s; --force deletes it all the same", e.text);
+    }
+    return 0;
+}
+
 static int check(const struct request *r, const struct bv_job *job, unsigned generation, struct bv_error *err)
 {
     autostate struct cmd_job_state state = {0};
@@ -59,6 +76,8 @@ static int check(const struct request *r, const struct bv_job *job, unsigned gen
                        (int)state.last.pid);
 
     int loses;
+    if (!r->force && check_pins(job, generation, err) < 0)
+        return -1;
     if (r->force || state.state == CMD_ENDED)
         return 0;
     if (would_lose(job, generation, &loses, err) < 0)
@@ -93,7 +112,7 @@ static int remove_named(const struct request *r, struct bv_error *err)
         check(r, &job, generation, err) < 0)
         return -1;
     if (generation)
-        return bv_generation_delete(&job, generation, err);
+        return (r->force ? bv_generation_delete : bv_generation_remove)(&job, generation, err);
     forget_socket(&job);
     return bv_job_delete(&store, job.id, err);
 }
@@ -104,7 +123,8 @@ int bv_cmd_delete(int argc, char **argv)
     struct request r = {0};
     int status;
     const struct cmd_option options[] = {
-        {'f', "force", NULL, "remove the last checkpoint of an unfinished job, too", .to = &r.force},
+        {'f', "force", NULL, "remove the last checkpoint of an unfinished job, too, and what is pinned",
+         .to = &r.force},
         CMD_STORE(&r.store_path),
         CMD_JSON(&r.json, "print the result as JSON"),
         {0},

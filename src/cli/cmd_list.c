@@ -15,7 +15,7 @@ static const struct cmd_syntax syntax = {
     .text = "List the jobs of the store: what has become of each, its newest checkpoint, and how much it takes.\n",
 };
 
-enum { COLUMNS = 7 };
+enum { COLUMNS = 8 };
 
 #define LAST_MIN 20 /* columns */
 
@@ -60,7 +60,8 @@ static void print_cut(const char *text, size_t terminal, size_t before)
 
 static void table_print(const struct table *t)
 {
-    static const char *const titles[COLUMNS] = {"JOB", "STATE", "ATTEMPTS", "NEWEST", "AGE", "STORED", "COMMAND"};
+    static const char *const titles[COLUMNS] = {"JOB", "STATE",  "ATTEMPTS", "NEWEST",
+                                                "AGE", "STORED", "PINNED",   "COMMAND"};
     size_t width[COLUMNS], before = 0, terminal = cmd_terminal_width();
     for (size_t k = 0; k < COLUMNS; k++) {
         width[k] = strlen(titles[k]);
@@ -111,12 +112,25 @@ static uint64_t stored_of(const struct job_facts *f)
     return sum;
 }
 
+/* "3,7", or NULL. */
+static char *pins_of(const struct job_facts *f)
+{
+    char *all = NULL;
+    for (size_t i = 0; i < f->count; i++) {
+        if (!f->generation[i].pin)
+            continue;
+        autofree char *before = all;
+        all = bv_asprintf("%s%s%u", before ? before : "", before ? "," : "", f->generation[i].number);
+    }
+    return all;
+}
+
 static void fill_row(struct row *r, const struct job_facts *f)
 {
     char size[16], age[24];
     r->cell[1] = bv_strdup(f->state.text);
     r->cell[2] = bv_asprintf("%u", f->state.attempts);
-    r->cell[6] = cmd_command_text(json_object_get(f->record, "command"));
+    r->cell[7] = cmd_command_text(json_object_get(f->record, "command"));
     if (f->count == 0)
         return;
     const struct cmd_generation *newest = &f->generation[f->count - 1];
@@ -125,6 +139,7 @@ static void fill_row(struct row *r, const struct job_facts *f)
     r->cell[3] = bv_asprintf("%u", newest->number);
     r->cell[4] = bv_strdup(newest->damaged ? "damaged" : age);
     r->cell[5] = bv_strdup(size);
+    r->cell[6] = pins_of(f);
 }
 
 static json_t *facts_json(const char *id, const struct job_facts *f)
@@ -151,7 +166,7 @@ static void add_job(struct bv_store *s, const char *id, struct table *table, jso
     } else if (err.code != BV_ENOJOB) { /* else it was deleted meanwhile */
         struct row *r = table_add(table, id);
         r->cell[1] = bv_strdup(err.code == BV_EDENIED ? "not yours" : "damaged");
-        r->cell[6] = bv_strdup(err.text);
+        r->cell[7] = bv_strdup(err.text);
         json_t *j = json_object();
         bv_json_set(j, "job", json_string(id));
         bv_json_set(j, "state", json_string(err.code == BV_EDENIED ? "denied" : "damaged"));

@@ -117,11 +117,20 @@ static void print_state(const struct cmd_job_state *s)
         print_line("because", json_object_get(s->last.outcome, "text"));
 }
 
+static void print_pin(const struct cmd_generation *g)
+{
+    if (!g->pin)
+        return;
+    autofree char *reason = cmd_safe_bytes(g->pin);
+    printf("           pinned%s%s\n", *reason ? ": " : "", reason);
+}
+
 static void print_generation(const struct cmd_generation *g)
 {
     char raw[16], stored[16], frozen[16] = "-";
     if (g->damaged) {
         printf("  @%-7u damaged: %s\n", g->number, g->why.text);
+        print_pin(g);
         return;
     }
     cmd_size_text(g->raw_bytes, raw);
@@ -130,6 +139,7 @@ static void print_generation(const struct cmd_generation *g)
         snprintf(frozen, sizeof(frozen), "%.2f s", g->frozen_s);
     printf("  @%-7u %-26s %-12s frozen %-8s %10s stored of %s\n", g->number, g->created, g->reason, frozen, stored,
            raw);
+    print_pin(g);
     for (size_t i = 0; i < json_array_size(g->warnings); i++) {
         autofree char *text = cmd_safe_text(json_array_get(g->warnings, i));
         printf("           warning: %s\n", text);

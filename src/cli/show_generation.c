@@ -12,6 +12,7 @@
 #include "cli/summary.h"
 #include "job/capture.h"
 #include "store/event.h"
+#include "store/pin.h"
 
 static const struct {
     const char *key, *name;
@@ -188,6 +189,10 @@ static void print_text(const struct bv_job *job, const struct cmd_generation *g,
            (int)json_integer_value(json_object_get(bv_gen_manifest(gen), "attempt")), g->reason);
     print_pair("host", json_object_get(content, "host"), "name", "kernel");
     print_pair("engine", json_object_get(content, "engine"), "name", "version");
+    if (g->pin) {
+        autofree char *reason = cmd_safe_bytes(g->pin);
+        printf("%-11syes%s%s\n", "pinned", *reason ? ", " : "", reason);
+    }
     if (g->frozen_s > 0)
         printf("%-11s%.3f s\n", "frozen", g->frozen_s);
     else
@@ -228,11 +233,13 @@ int show_generation(const struct bv_job *job, unsigned generation, int json, str
     if (bv_gen_open(job, generation, &gen, err) < 0 || read_files(gen, &files, err) < 0)
         return bv_wrap(err, "%s@%u", job->id, generation);
     cmd_generation_describe(gen, generation, &g);
+    bv_pin_find(job, generation, &g.pin);
     autojson json_t *phases = read_phases(job, generation);
     if (json)
         print_json(job, &g, gen, phases, files);
     else
         print_text(job, &g, gen, phases, files);
     json_decref(g.warnings);
+    free(g.pin);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/event.h"
+#include "store/pin.h"
 
 static const char *const state_names[] = {
     [CMD_NEW] = "new",
@@ -146,8 +147,10 @@ void cmd_generation_describe(const struct bv_gen *g, unsigned number, struct cmd
 
 void cmd_generations_free(struct cmd_generation *all, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         json_decref(all[i].warnings);
+        free(all[i].pin);
+    }
     free(all);
 }
 
@@ -169,6 +172,7 @@ int cmd_generations(const struct bv_job *j, struct cmd_generation **ret, size_t 
             continue; /* retention was faster */
         else
             *one = (struct cmd_generation){.number = numbers[i], .damaged = 1, .why = why};
+        bv_pin_find(j, numbers[i], &one->pin);
         kept++;
     }
     *ret = all;
@@ -181,6 +185,7 @@ json_t *cmd_generation_json(const struct cmd_generation *g)
     json_t *j = json_object();
     bv_json_set(j, "generation", json_integer(g->number));
     bv_json_set(j, "damaged", json_boolean(g->damaged));
+    bv_json_set(j, "pin", g->pin ? bv_json_bytes(g->pin) : json_null());
     if (g->damaged) {
         bv_json_set(j, "why", bv_json_bytes(g->why.text));
         return j;
@@ -200,7 +205,7 @@ json_t *cmd_generation_json(const struct cmd_generation *g)
 /* --- text for people --- */
 
 /* Control characters, also those that UTF-8 writes as C2 80 to C2 9F. */
-static char *make_safe(const char *bytes)
+char *cmd_safe_bytes(const char *bytes)
 {
     size_t n = strlen(bytes);
     char *out = bv_alloc(4 * n + 1), *to = out;
@@ -220,7 +225,7 @@ char *cmd_safe_text(const json_t *string)
     autofree char *bytes = NULL;
     if (bv_json_unescape(string, &bytes, NULL) < 0)
         return bv_strdup("?");
-    return make_safe(bytes);
+    return cmd_safe_bytes(bytes);
 }
 
 static int is_plain(const char *word)

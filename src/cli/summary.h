@@ -52,6 +52,7 @@ struct cmd_generation {
     double frozen_s; /* 0 = not known */
     uint64_t raw_bytes, new_bytes, stored_bytes, zero_bytes;
     json_t *warnings; /* strings; NULL if damaged */
+    char *pin;        /* why it is pinned, "" without a reason; NULL if it is not */
 };
 
 /* All of a job, ascending; to be freed with cmd_generations_free(). A damaged one is in the list. */
@@ -64,6 +65,9 @@ void cmd_generation_describe(const struct bv_gen *g, unsigned number, struct cmd
 json_t *cmd_generation_json(const struct cmd_generation *g);
 
 /* --- text for people --- */
+
+/* Bytes with what could steer a terminal as \xNN. Allocated. */
+char *cmd_safe_bytes(const char *bytes);
 
 /* The decoded bytes of an escaped JSON string (bv_json_bytes), with what could steer a terminal as \xNN. Allocated. */
 char *cmd_safe_text(const json_t *string);

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/retention.h"
 
+struct bv_retention bv_retention_of(const struct bv_settings *s)
+{
+    return (struct bv_retention){
+        .keep = s->keep,
+        .keep_for = s->keep_for,
+        .keep_on_success = 1, /* until that can be set */
+        .quota_job = s->quota_job,
+        .quota_user = s->quota_user,
+        .quota_store = s->quota_store,
+    };
+}
+
 /* The one that is never removed: the newest of which nothing bad is known, or simply the newest. */
 static size_t newest_good(const struct bv_retained *list, size_t count)
 {
@@ -12,7 +24,7 @@ static size_t newest_good(const struct bv_retained *list, size_t count)
 
 void bv_retention_decide(const struct bv_retention *policy, struct bv_retained *list, size_t count)
 {
-    size_t newest = newest_good(list, count), good = 0, keep = policy->keep ? policy->keep : BV_KEEP_DEFAULT;
+    size_t newest = newest_good(list, count), good = 0;
     for (size_t i = count; i-- > 0;) {
         struct bv_retained *g = &list[i];
         if (i == newest)
@@ -21,7 +33,7 @@ void bv_retention_decide(const struct bv_retention *policy, struct bv_retained *
             g->kept_by = "guarded";
         else if (g->in_use)
             g->kept_by = "in-use";
-        else if (good < keep)
+        else if (good < policy->keep)
             g->kept_by = "keep";
         else if (g->age_s < policy->keep_for)
             g->kept_by = "keep-for";
@@ -46,7 +58,7 @@ long bv_retention_for_space(const struct bv_retained *list, size_t count, struct
     for (int damaged = 1; damaged >= 0; damaged--)
         for (size_t i = 0; i < count && *ret_freed < needed; i++) {
             const struct bv_retained *g = &list[i];
-            if (i == newest || g->guarded || g->in_use || !g->damaged == damaged)
+            if (i == newest || g->guarded || g->in_use || (g->damaged == 0) == damaged)
                 continue;
             ret[n++] = g->number;
             *ret_freed = bv_usage_freed(usage, ret, (size_t)n);

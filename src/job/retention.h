@@ -4,14 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/settings.h"
 #include "store/usage.h"
 
 /* Which generations of a job stay. Decisions only: nothing is read or removed here (retain.h does that). */
 
-#define BV_KEEP_DEFAULT 2
-
 struct bv_retention {
-    unsigned keep;                               /* generations; 0 = BV_KEEP_DEFAULT */
+    unsigned keep;                               /* generations */
     double keep_for;                             /* s: a younger generation is not removed because it is one too many */
     int keep_on_success;                         /* else all go when the job has ended with status 0 */
     uint64_t quota_job, quota_user, quota_store; /* bytes that all of it may take, 0 = any */
@@ -25,6 +24,8 @@ struct bv_retained {
     int damaged;         /* known not to verify */
     const char *kept_by; /* a word: "newest", "guarded", "in-use", "keep", "keep-for"; NULL = to be removed */
 };
+
+struct bv_retention bv_retention_of(const struct bv_settings *s);
 
 /* Say of each generation of the list (ascending numbers) what keeps it. `keep` counts those that are not known to be
  * damaged; a damaged one stays as long as an older one does, for it may be what the user wants to look at. The newest

@@ -36,7 +36,7 @@ void supervisor_fail(struct supervisor *s, const struct bv_error *e)
     s->failure = *e;
 }
 
-struct bv_retainer supervisor_retainer(const struct supervisor *s)
+struct bv_retainer supervisor_retainer(struct supervisor *s)
 {
     return (struct bv_retainer){
         .store = &s->store,
@@ -338,7 +338,7 @@ static json_t *outcome_json(const struct supervisor *s)
 }
 
 /* Behind the end, which is recorded: before, a crash would leave a job that is to be run, and nothing to go on from. */
-static void remove_checkpoints(const struct supervisor *s)
+static void remove_checkpoints(struct supervisor *s)
 {
     struct bv_retainer retainer = supervisor_retainer(s);
     bv_retain_success(&retainer);
@@ -408,6 +408,7 @@ int bv_supervise(const struct bv_supervise_options *o, struct bv_outcome *ret, s
 {
     struct supervisor *s = bv_alloc(sizeof(*s));
     s->options = o;
+    s->retention = bv_retention_of(o->settings);
     s->signals = s->listener = s->master = -1;
     s->store.dirfd = s->store.jobsfd = s->job.dirfd = -1;
     s->capsule.sock = -1;

@@ -100,7 +100,7 @@ struct supervisor {
 /* --- supervisor.c --- */
 void supervisor_end(struct supervisor *s, enum bv_ending how, int number);
 void supervisor_fail(struct supervisor *s, const struct bv_error *e);
-struct bv_retainer supervisor_retainer(const struct supervisor *s);
+struct bv_retainer supervisor_retainer(struct supervisor *s);
 /* Pid of the job's root as we see it, 0 if it is not to be found. */
 pid_t supervisor_root_pid(const struct supervisor *s);
 

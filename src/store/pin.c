@@ -154,10 +154,9 @@ static int64_t oldest_valid(const struct bv_job *j)
 
 int bv_pin_check(const struct bv_job *j, unsigned number, struct bv_error *err)
 {
-    autofree char *reason = NULL;
-    if (bv_pin_find(j, number, &reason))
-        return bv_fail(err, BV_EBUSY, 0, "%s@%u is pinned%s%s%s (bivouac unpin %s@%u)", j->id, number,
-                       *reason ? " (" : "", reason, *reason ? ")" : "", j->id, number);
+    if (bv_pin_find(j, number, NULL))
+        return bv_fail(err, BV_EBUSY, 0, "%s@%u is pinned (bivouac unpin %s@%u takes the pin away)", j->id, number,
+                       j->id, number);
     struct hold_search s = {.pins = -1};
     autoclose int pins = open_pins(j, 0);
     if (pins < 0)

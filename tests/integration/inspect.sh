@@ -29,15 +29,15 @@ ok "once more" bv checkpoint live
 
 # list.
 bv list >table
-like "$(sed -n 1p table)" '^JOB +STATE +ATTEMPTS +NEWEST +AGE +STORED +COMMAND$' "list has a heading"
+like "$(sed -n 1p table)" '^JOB +STATE +ATTEMPTS +NEWEST +AGE +STORED +PINNED +COMMAND$' "list has a heading"
 state_in_list()
 {
     awk -v job="$1" '$1 == job' table
 }
-like "$(state_in_list ended)" '^ended +ended \(exit 3\) +1 +- +- +- +sh -c' "list: a job that has ended"
+like "$(state_in_list ended)" '^ended +ended \(exit 3\) +1 +- +- +- +- +sh -c' "list: a job that has ended"
 like "$(state_in_list killed)" 'ended \(signal 9\) +1 ' "list: one that a signal has ended"
 like "$(state_in_list failed)" 'failed \(127\) +1 .*/no/such/program$' "list: one that could not be started"
-like "$(state_in_list saved)" 'checkpointed +1 +1 +[0-9]+ s +[0-9.]+ [KMG]iB +sh' "list: one that can be continued"
+like "$(state_in_list saved)" 'checkpointed +1 +1 +[0-9]+ s +[0-9.]+ [KMG]iB +- +sh' "list: one that can be continued"
 like "$(state_in_list cut)" 'interrupted +1 +- ' "list: one whose supervisor has died"
 like "$(state_in_list live)" 'running +1 +2 +[0-9]+ s' "list: one that runs"
 is "$(wc -l <table)" 7 "list: one line each"
@@ -56,7 +56,7 @@ is "$(jq -c '.jobs[] | select(.job == "ended") | .outcome' json)" '{"number":3,"
 is "$(jq -c '.jobs[] | select(.job == "live") | [.pid, .here]' json)" "[$job_pid,true]" \
     "list --json: the supervisor of one that runs"
 is "$(jq -r '.jobs[] | select(.job == "live") | .generations[0]' json | keys_of .)" \
-    "created damaged frozen_s generation leave new_bytes raw_bytes reason stored_bytes warnings zero_bytes" \
+    "created damaged frozen_s generation leave new_bytes pin raw_bytes reason stored_bytes warnings zero_bytes" \
     "list --json: keys of a generation"
 
 # show JOB.
@@ -97,7 +97,7 @@ for line in 'checkpoint +live@2' 'created +20.*, by attempt 0, reason: request' 
 done
 bv show live@2 --json >json
 is "$(keys_of . <json)" \
-    "attempt content created damaged files frozen_s generation job leave new_bytes phases raw_bytes reason stored_bytes warnings zero_bytes" \
+    "attempt content created damaged files frozen_s generation job leave new_bytes phases pin raw_bytes reason stored_bytes warnings zero_bytes" \
     "show of a generation --json: keys"
 is "$(jq -r '.files.files[] | select(.path | endswith("live.out")) | .class' json)" append \
     "show of a generation --json: its files"

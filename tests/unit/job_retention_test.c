@@ -24,7 +24,7 @@ struct scene {
 static const struct scene scenes[] = {
     {"none", 2, 0, {{0}}, ""},
     {"one", 2, 0, {{"", 9}}, "N"},
-    {"the default is two", 0, 0, {{"", 9}, {"", 8}, {"", 7}}, "-KN"},
+    {"the newest stays whatever is asked for", 0, 0, {{"", 9}, {"", 8}}, "-N"},
     {"one is the least", 1, 0, {{"", 9}, {"", 8}, {"", 7}}, "--N"},
     {"as many as are asked for", 4, 0, {{"", 9}, {"", 8}, {"", 7}, {"", 6}, {"", 5}}, "-KKKN"},
     {"more than there are", 9, 0, {{"", 9}, {"", 8}}, "KN"},
