@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # bivouac pin and unpin: a pinned checkpoint stays, is shown, and is restored from; what is being read stays too.
+# shellcheck disable=SC2317 # called by wait_for
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
