@@ -6,7 +6,7 @@ set -euo pipefail
 
 mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint delete doctor export import list preflight restart run show verify " "the help names every command"
+    "checkpoint delete doctor export import list pin preflight restart run show unpin verify " "the help names every command"
 
 is "$(status_of bv)" 2 "without a command: usage"
 is "$(<out)" "" "and nothing on standard output"
