@@ -92,8 +92,24 @@ struct bv_slab *bv_slabs_take(struct bv_slabs *s)
     return slab;
 }
 
-struct bv_slab *bv_slabs_wait(struct bv_slabs *s)
+static void release_extra(void *arg, struct bv_slab *slab)
 {
+    (void)arg;
+    free(slab->bytes);
+    free(slab);
+}
+
+static struct bv_slab *new_extra(void)
+{
+    struct bv_slab *slab = bv_alloc(sizeof(*slab));
+    *slab = (struct bv_slab){.bytes = aligned_alloc(HUGE_PAGE, BV_SLAB), .release = release_extra};
+    return slab;
+}
+
+struct bv_slab *bv_slabs_wait(struct bv_slabs *s, size_t held)
+{
+    if (held >= s->count)
+        return new_extra();
     struct bv_slab *slab;
     pthread_mutex_lock(&s->lock);
     while (!(slab = take(s)))

@@ -19,5 +19,6 @@ void bv_slabs_free(struct bv_slabs *s);
 /* A slab whose release puts it back; NULL if all are out. */
 struct bv_slab *bv_slabs_take(struct bv_slabs *s);
 
-/* As above, but waits for one to come back. */
-struct bv_slab *bv_slabs_wait(struct bv_slabs *s);
+/* As above, but waits for one to come back. The caller has `held` of them: if these are all, none would, and it gets
+ * one more than there should be. */
+struct bv_slab *bv_slabs_wait(struct bv_slabs *s, size_t held);

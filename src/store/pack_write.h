@@ -38,6 +38,7 @@ void bv_pack_end(struct bv_pack_writer *p);
 /* What a thread needs to encode blocks: some 2 MiB. */
 struct bv_encoder {
     ZSTD_CCtx *zstd;
+    ZSTD_CCtx *planes; /* for what was shuffled */
     uint8_t *sample, *shuffled;
 };
 void bv_encoder_init(struct bv_encoder *e, int level);
