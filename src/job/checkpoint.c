@@ -332,6 +332,8 @@ void checkpoint_on_operation(struct supervisor *s)
         rc = bv_fail(&err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
     } else if (strcmp(is, "frozen") == 0) {
         rc = on_frozen(s, m.body, &err);
+    } else if (strcmp(is, "done") == 0 && !c->content) {
+        rc = bv_fail(&err, BV_EENGINE, 0, "the engine ended without a complete dump");
     } else if (strcmp(is, "done") == 0) {
         c->frozen_ns = json_integer_value(json_object_get(m.body, "frozen_ns"));
         rc = finish_writing(s, &err);
