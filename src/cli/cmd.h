@@ -20,6 +20,7 @@ int bv_cmd_pin(int argc, char **argv);
 int bv_cmd_unpin(int argc, char **argv);
 int bv_cmd_export(int argc, char **argv);
 int bv_cmd_import(int argc, char **argv);
+int bv_cmd_config(int argc, char **argv);
 int bv_cmd_doctor(int argc, char **argv);
 int bv_cmd_preflight(int argc, char **argv);
 

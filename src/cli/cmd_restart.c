@@ -49,7 +49,7 @@ static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_sett
                                   const char **copy, const char **job_file, int argc, char **argv, int *ret_status)
 {
     const struct cmd_option own[] = {
-        {0, "config", "FILE", "a job file, with settings (default: $BIVOUAC_CONFIG)", .to = job_file},
+        CMD_CONFIG(job_file),
         {0, "chdir", "DIR", "continue in DIR: the job sees it where its own directory was", .take = cmd_take_path,
          .to = chdir_path},
         {'j', "job", "NEW", "continue as a new job NEW, a copy; JOB itself is left as it is", .take = take_copy,

@@ -118,7 +118,7 @@ static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_sett
         {'j', "job", "ID",
          "name of the job (default: what the scheduler calls it, as in slurm-1234, else a new one, local-...)",
          .take = take_job, .to = o},
-        {0, "config", "FILE", "a job file, with settings (default: $BIVOUAC_CONFIG)", .to = job_file},
+        CMD_CONFIG(job_file),
         {0},
     };
     const struct cmd_option last[] = {

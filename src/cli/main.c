@@ -24,6 +24,7 @@ static const struct {
     {"export", bv_cmd_export, "write a checkpoint as one stream, or as plain images of CRIU"},
     {"import", bv_cmd_import, "make a job of such a stream"},
     {"preflight", bv_cmd_preflight, "say what would stop a checkpoint of a program"},
+    {"config", bv_cmd_config, "show the settings, and where each comes from"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
 };
 

@@ -53,6 +53,8 @@ enum cmd_next cmd_options(const struct cmd_syntax *syntax, const struct cmd_opti
 #define CMD_STORE(to)                                                                                                  \
     {'s',  "store", "DIR", "where checkpoints are kept (default: $BIVOUAC_STORE, bivouac.conf(5), ~/.bivouac)",        \
      NULL, NULL,    NULL,  to}
+#define CMD_CONFIG(to)                                                                                                 \
+    {0, "config", "FILE", "a job file, with settings (default: $BIVOUAC_CONFIG)", NULL, NULL, NULL, to}
 #define CMD_JSON(to, help) {0, "json", NULL, help, NULL, NULL, NULL, to}
 
 /* `take` for a duration, to a double. */

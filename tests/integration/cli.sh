@@ -6,7 +6,8 @@ set -euo pipefail
 
 mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint delete doctor export import list pin preflight restart run show unpin verify " "the help names every command"
+    "checkpoint config delete doctor export import list pin preflight restart run show unpin verify " \
+    "the help names every command"
 
 is "$(status_of bv)" 2 "without a command: usage"
 is "$(<out)" "" "and nothing on standard output"
@@ -64,6 +65,7 @@ refused 'no duration' checkpoint --timeout nan a
 refused 'exactly one JOB' restart
 refused 'exactly one JOB' restart a b
 refused 'characters|letters' restart @1
+refused 'no setting .leese.: do you mean lease' config lease leese
 refused 'no argument' list a
 refused 'exactly one JOB' show
 refused 'exactly one JOB' verify

@@ -10,6 +10,7 @@ conf()
     local file=$1
 
     shift
+    rm -f "$file"
     printf '[run]\n' >"$file"
     (($# == 0)) || printf '%s\n' "$@" >>"$file"
 }
@@ -85,4 +86,31 @@ like "$(<err)" "^bivouac: --lease: '-5' is no duration" "and names the option"
 
 is "$(status_of env BIVOUAC_LEESE=5 bivouac run --job warned -- true)" 0 "an unknown variable is not refused"
 like "$(<err)" 'BIVOUAC_LEESE means nothing' "but warned of"
+
+# What the command shows.
+conf site.conf 'staging = 1G' 'lease = 1m' 'network = private'
+conf job.conf 'staging = 2G' 'lease = 2m'
+keys=(store network tmp capture-limit on-bad-checkpoint staging lease)
+is "$(BIVOUAC_LEASE=3m bv config --config job.conf "${keys[@]}" | sed 's/  */ /g')" "store $BIVOUAC_STORE environment BIVOUAC_STORE
+network private site file $work/site.conf:4
+tmp shared default
+capture-limit 256M default
+on-bad-checkpoint fail default
+staging 2G job file job.conf:2
+lease 3m environment BIVOUAC_LEASE" "each setting is shown with where it comes from"
+is "$(BIVOUAC_CONFIG=job.conf bv config lease tmp | awk '{ print $1, $2 }')" $'tmp shared\nlease 2m' "or only some"
+is "$(bv config --json --config job.conf staging tmp | python3 -c 'import json, sys; print(json.load(sys.stdin))')" \
+    "{'settings': {'staging': {'source': 'job file', 'value': '2G', 'where': 'job.conf:2'}, 'tmp': {'source': 'default', 'value': 'shared'}}}" \
+    "also as JSON"
+is "$(env -u BIVOUAC_STORE bivouac config store | awk '{ print $2, $3 }')" "$HOME/.bivouac default" "the store of the user"
+is "$(bv config --check job.conf | awk '{ print $1 }' | tr '\n' ' ')" 'staging lease ' "--check shows what a file sets"
+conf bad.conf 'network = private' 'network = host'
+is "$(status_of bv config --check bad.conf)" 2 "a bad file is refused"
+is "$(<err)" "bivouac: bad.conf:3: network is already set at bad.conf:2" "with the line and the reason"
+is "$(status_of bv config --check bad.conf --json)" 2 "also with --json"
+is "$(python3 -c 'import json; print(json.load(open("out"))["error"]["code"])')" 2 "which says so"
+is "$(status_of env BIVOUAC_SITE_CONFIG=bad.conf bivouac config)" 2 "and so is a bad site file"
+printf '[run]\nstore = /\033[31m\n' >bad.conf
+is "$(status_of bv config --check bad.conf)" 2 "control characters are refused"
+unlike "$(BIVOUAC_STORE=$'/a\033[31m' bv config store)" $'\033' "and never shown"
 finish

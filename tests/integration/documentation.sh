@@ -44,6 +44,17 @@ while read -r name section; do
     ok "$name($section), which a page refers to, exists" test -s "$man/$name.$section"
 done < <(sed -nE 's/^\.Xr (bivouac[a-z.-]*) ([0-9]).*/\1 \2/p' "$man"/*.[1-9] | sort -u)
 
+# Settings: those of "bivouac config" are the keys of bivouac.conf(5), and of the example, where each is a comment.
+bv config --json | python3 -c 'import json, sys; print("\n".join(sorted(json.load(sys.stdin)["settings"])))' >keys
+ok "there are settings" test "$(wc -l <keys)" -ge 7
+is "$(sed -n '/^\.Ss Keys/,/^\.Sh/s/^\.It Cm //p' "$man/bivouac.conf.5" | sort)" "$(<keys)" \
+    "bivouac.conf(5) has the settings that there are"
+is "$(sed -nE 's/^#([a-z-]+) = .*/\1/p' /src/packaging/bivouac.conf | sort)" "$(<keys)" \
+    "and so has the example of a site file"
+is "$(bv config --check /src/packaging/bivouac.conf)" "" "which sets nothing as it is"
+sed 's/^#\([a-z-]* = \)/\1/' /src/packaging/bivouac.conf >all.conf
+is "$(bv config --check all.conf | awk '{ print $1 }' | sort)" "$(<keys)" "and is right if all of it is used"
+
 # Exit codes: "NUMBER" of the source and of the page.
 codes_of_source()
 {
