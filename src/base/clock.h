@@ -23,3 +23,7 @@ int bv_deadline_ms(struct bv_deadline d);
 /* Realtime as RFC 3339 in UTC with milliseconds, "2026-11-21T21:24:05.123Z". */
 #define BV_TIME_TEXT 32
 void bv_time_text(int64_t realtime_ns, char text[BV_TIME_TEXT]);
+
+/* The inverse, also of text without fraction; it may come from anywhere. -1 if it is no such time after 1970 that has a
+ * number. */
+int bv_time_parse(const char *text, int64_t *ret);

@@ -8,6 +8,7 @@
 #include "cli/cmd.h"
 #include "cli/options.h"
 #include "cli/summary.h"
+#include "cli/table.h"
 
 static const struct cmd_syntax syntax = {
     .name = "list",
@@ -15,71 +16,7 @@ static const struct cmd_syntax syntax = {
     .text = "List the jobs of the store: what has become of each, its newest checkpoint, and how much it takes.\n",
 };
 
-enum { COLUMNS = 8 };
-
-#define LAST_MIN 20 /* columns */
-
-struct row {
-    char *cell[COLUMNS];
-};
-
-struct table {
-    struct row *row;
-    size_t count;
-};
-
-static void table_free(struct table *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        for (size_t k = 0; k < COLUMNS; k++)
-            free(t->row[i].cell[k]);
-    free(t->row);
-}
-
-static struct row *table_add(struct table *t, const char *job)
-{
-    t->row = bv_realloc(t->row, t->count + 1, sizeof(t->row[0]));
-    struct row *r = &t->row[t->count++];
-    r->cell[0] = bv_strdup(job);
-    for (size_t k = 1; k < COLUMNS; k++)
-        r->cell[k] = NULL;
-    return r;
-}
-
-/* The last column: as much as the terminal, if it is one, has room for on its line; but some of it always. */
-static void print_cut(const char *text, size_t terminal, size_t before)
-{
-    size_t room = terminal > before + LAST_MIN ? terminal - before : LAST_MIN, n = strlen(text);
-    if (terminal && n > room) {
-        n = room;
-        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) /* not within a character */
-            n--;
-    }
-    printf("%.*s\n", (int)n, text);
-}
-
-static void table_print(const struct table *t)
-{
-    static const char *const titles[COLUMNS] = {"JOB", "STATE",  "ATTEMPTS", "NEWEST",
-                                                "AGE", "STORED", "PINNED",   "COMMAND"};
-    size_t width[COLUMNS], before = 0, terminal = cmd_terminal_width();
-    for (size_t k = 0; k < COLUMNS; k++) {
-        width[k] = strlen(titles[k]);
-        for (size_t i = 0; i < t->count; i++)
-            if (t->row[i].cell[k] && strlen(t->row[i].cell[k]) > width[k])
-                width[k] = strlen(t->row[i].cell[k]);
-        if (k + 1 < COLUMNS)
-            before += width[k] + 2;
-    }
-    for (size_t i = 0; i < t->count + 1; i++) {
-        for (size_t k = 0; k + 1 < COLUMNS; k++) {
-            const char *cell = i ? t->row[i - 1].cell[k] : titles[k];
-            printf("%-*s  ", (int)width[k], cell ? cell : "-");
-        }
-        const char *last = i ? t->row[i - 1].cell[COLUMNS - 1] : titles[COLUMNS - 1];
-        print_cut(last ? last : "-", terminal, before);
-    }
-}
+static const char *const titles[] = {"JOB", "STATE", "ATTEMPTS", "NEWEST", "AGE", "STORED", "PINNED", "COMMAND"};
 
 struct job_facts {
     struct cmd_job_state state;
@@ -125,21 +62,21 @@ static char *pins_of(const struct job_facts *f)
     return all;
 }
 
-static void fill_row(struct row *r, const struct job_facts *f)
+static void fill_row(char **cell, const struct job_facts *f)
 {
     char size[16], age[24];
-    r->cell[1] = bv_strdup(f->state.text);
-    r->cell[2] = bv_asprintf("%u", f->state.attempts);
-    r->cell[7] = cmd_command_text(json_object_get(f->record, "command"));
+    cell[1] = bv_strdup(f->state.text);
+    cell[2] = bv_asprintf("%u", f->state.attempts);
+    cell[7] = cmd_command_text(json_object_get(f->record, "command"));
     if (f->count == 0)
         return;
     const struct cmd_generation *newest = &f->generation[f->count - 1];
     cmd_size_text(stored_of(f), size);
     cmd_age_text(newest->created_ns, age);
-    r->cell[3] = bv_asprintf("%u", newest->number);
-    r->cell[4] = bv_strdup(newest->damaged ? "damaged" : age);
-    r->cell[5] = bv_strdup(size);
-    r->cell[6] = pins_of(f);
+    cell[3] = bv_asprintf("%u", newest->number);
+    cell[4] = bv_strdup(newest->damaged ? "damaged" : age);
+    cell[5] = bv_strdup(size);
+    cell[6] = pins_of(f);
 }
 
 static json_t *facts_json(const char *id, const struct job_facts *f)
@@ -156,17 +93,20 @@ static json_t *facts_json(const char *id, const struct job_facts *f)
 }
 
 /* A job that cannot be read is shown as such: it must not hide the others. */
-static void add_job(struct bv_store *s, const char *id, struct table *table, json_t *array)
+static void add_job(struct bv_store *s, const char *id, struct cmd_table *table, json_t *array)
 {
     struct job_facts f = {0};
     struct bv_error err = {0};
     if (facts_read(s, id, &f, &err) == 0) {
-        fill_row(table_add(table, id), &f);
+        char **cell = cmd_table_add(table);
+        cell[0] = bv_strdup(id);
+        fill_row(cell, &f);
         bv_json_append(array, facts_json(id, &f));
     } else if (err.code != BV_ENOJOB) { /* else it was deleted meanwhile */
-        struct row *r = table_add(table, id);
-        r->cell[1] = bv_strdup(err.code == BV_EDENIED ? "not yours" : "damaged");
-        r->cell[7] = bv_strdup(err.text);
+        char **cell = cmd_table_add(table);
+        cell[0] = bv_strdup(id);
+        cell[1] = bv_strdup(err.code == BV_EDENIED ? "not yours" : "damaged");
+        cell[7] = bv_strdup(err.text);
         json_t *j = json_object();
         bv_json_set(j, "job", json_string(id));
         bv_json_set(j, "state", json_string(err.code == BV_EDENIED ? "denied" : "damaged"));
@@ -184,7 +124,7 @@ static int list(const char *store_path, int json, struct bv_error *err)
     if (cmd_open_store(store_path, &store, err) < 0 || bv_job_list(&store, &ids, &n, err) < 0)
         return -1;
 
-    struct table table = {0};
+    autotable struct cmd_table table = {.title = titles, .columns = sizeof(titles) / sizeof(titles[0])};
     autojson json_t *jobs = json_array();
     for (size_t i = 0; i < n; i++)
         add_job(&store, ids[i], &table, jobs);
@@ -194,10 +134,9 @@ static int list(const char *store_path, int json, struct bv_error *err)
         bv_json_set(all, "store", bv_json_bytes(store.path));
         bv_json_set(all, "jobs", json_incref(jobs));
         cmd_print_json(all);
-    } else if (table.count) {
-        table_print(&table);
+    } else if (table.rows) {
+        cmd_table_print(&table, stdout, cmd_terminal_width());
     }
-    table_free(&table);
     return 0;
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -108,12 +107,6 @@ void cmd_job_state_json(const struct cmd_job_state *s, json_t *object)
 
 /* --- generations --- */
 
-static int64_t parse_time(const char *text)
-{
-    struct tm tm = {0};
-    return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) * BV_NSEC_PER_SEC : 0;
-}
-
 static void copy_string(const json_t *object, const char *key, char *to, size_t room)
 {
     const json_t *value = json_object_get(object, key);
@@ -135,7 +128,7 @@ void cmd_generation_describe(const struct bv_gen *g, unsigned number, struct cmd
     copy_string(manifest, "created", ret->created, sizeof(ret->created));
     copy_string(content, "reason", ret->reason, sizeof(ret->reason));
     copy_string(content, "leave", ret->leave, sizeof(ret->leave));
-    ret->created_ns = parse_time(ret->created);
+    bv_time_parse(ret->created, &ret->created_ns);
     ret->frozen_s = (double)number_of(content, "frozen_ns") / 1e9;
     ret->raw_bytes = number_of(totals, "raw_bytes");
     ret->new_bytes = number_of(totals, "new_bytes");

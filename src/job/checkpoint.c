@@ -119,13 +119,13 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     struct bv_error e = *why;
     struct checkpoint *c = &s->checkpoint;
     unsigned generation = c->generation;
+    autojson json_t *fields = json_pack("{s:o}", "why", bv_json_bytes(c->reason));
     explain_space(s, &e);
     explain_block(s, &e);
     let_go(s, &e);
     clear(s);
     bv_generation_discard(&s->job, generation, s->attempt.number, NULL);
 
-    autojson json_t *fields = json_object();
     bv_json_set(fields, "code", json_string(bv_code_name(e.code)));
     bv_json_set(fields, "text", bv_json_bytes(e.text));
     bv_event_append(&s->job, "checkpoint-failed", s->attempt.number, fields, NULL);
@@ -395,7 +395,7 @@ static void committed(struct supervisor *s, const json_t *written)
     if (leave == BV_LEAVE_DEAD)
         c->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns;
     autojson json_t *result = result_of(s, written);
-    bv_event_append(&s->job, "checkpointed", s->attempt.number, result, NULL);
+    note_checkpointed(s, result);
 
     /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
     if (leave == BV_LEAVE_DEAD)

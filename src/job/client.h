@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stddef.h>
+
 #include "base/json.h"
 #include "store/attempt.h"
 
@@ -20,3 +22,13 @@ struct bv_client_call_options {
  * supervisor answers. */
 int bv_client_call(const char *job, const struct bv_attempt_info *a, const json_t *request,
                    const struct bv_client_call_options *options, json_t **ret, struct bv_error *err);
+
+/* One of many supervisors that are asked for their status at once. */
+struct bv_client_ask {
+    const char *job;
+    const struct bv_attempt_info *attempt;
+    json_t *status; /* set: a new reference, or NULL where there was no good answer in time */
+};
+
+/* Never takes longer than `timeout` s, whatever the supervisors do. */
+void bv_client_ask_all(struct bv_client_ask *ask, size_t count, double timeout);

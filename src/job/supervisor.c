@@ -94,7 +94,7 @@ static int open_or_create_job(struct supervisor *s, const char *id, struct bv_er
         return bv_fail(err, e.code, 0, "%s", e.text);
     autojson json_t *record = bv_spec_record(s->options->spec, id);
     if (bv_job_create(&s->store, id, record, &s->job, err) == 0) {
-        bv_event_append(&s->job, "submitted", 0, NULL, NULL);
+        note_submitted(s);
         return 0;
     }
     return -1;
@@ -209,6 +209,7 @@ static int claim(struct supervisor *s, struct bv_error *err)
     bv_runtime_forget(last.socket_path);
     bv_fault_point("restart-claimed");
     int64_t now = bv_clock_ns(CLOCK_MONOTONIC), lease_ns = (int64_t)(s->attempt.lease * BV_NSEC_PER_SEC);
+    s->claimed_ns = now;
     s->renew_at_ns = now + lease_ns / 3;
     s->lease_until_ns = now + lease_ns;
     return bv_job_sweep(&s->job, s->attempt.number, err);
@@ -274,13 +275,8 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
     return 0;
 }
 
-static void note_start(struct supervisor *s, const struct restart *r)
+static void say_start(struct supervisor *s, const struct restart *r)
 {
-    autojson json_t *fields = json_object();
-    bv_json_set(fields, "pid", json_integer(getpid()));
-    if (r->generation)
-        bv_json_set(fields, "generation", json_integer(r->generation));
-    bv_event_append(&s->job, r->generation ? "restarted" : "started", s->attempt.number, fields, NULL);
     /* What was said before is gone where our standard error is a file of the job's, which has been cut back. */
     if (r->newer.code)
         bv_warn("job %s goes on from checkpoint %u: newer ones do not verify (%s)", s->job.id, r->generation,
@@ -317,7 +313,8 @@ static int begin(struct supervisor *s, struct bv_error *err)
         rc = r.generation ? restart_run(s, &r, err) : bv_capsule_start(&s->capsule, err);
     if (rc == 0) {
         supervisor_stdio_connect(s);
-        note_start(s, &r);
+        note_started(s, &r);
+        say_start(s, &r);
         go_on(s, &r);
     }
     if (rc < 0 && err->code == BV_ECORRUPT && r.generation)
@@ -362,7 +359,7 @@ static void finish(struct supervisor *s)
         bv_event_append(&s->job, "fenced", s->attempt.number, outcome, NULL);
     } else {
         struct bv_error e = {0};
-        bv_event_append(&s->job, "ended", s->attempt.number, outcome, NULL);
+        note_ended(s, outcome);
         if (bv_attempt_end(&s->attempt, outcome, &e) < 0)
             bv_warn("cannot record the end of job %s: %s", s->job.id, e.text);
         else if (!s->failure.code && s->outcome.how == BV_ENDED_EXIT && s->outcome.number == 0)

@@ -18,6 +18,7 @@ struct bv_supervise_options {
     int vouched;          /* the previous attempt is known to be dead */
     int again;            /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
                              signal for the scheduler's doing, and an exit for the end, which is told again */
+    const char *scheduler, *scheduler_job; /* which runs this attempt, and as what: for the history; NULL = none */
 };
 
 enum bv_ending {

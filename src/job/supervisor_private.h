@@ -81,7 +81,7 @@ struct supervisor {
     int signals, listener;
     char socket_path[108];
     struct client client[CLIENTS_MAX];
-    int64_t renew_at_ns, lease_until_ns;
+    int64_t claimed_ns, renew_at_ns, lease_until_ns;
 
     unsigned base; /* the generation this attempt has restored or written last: known to be good, and near; 0 = none */
     unsigned damaged_first, damaged_last; /* newer ones, which the restart had to leave out; 0 = none */
@@ -141,6 +141,12 @@ struct restart {
 int restart_choose(struct supervisor *s, struct restart *ret, struct bv_error *err);
 int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *err);
 void restart_free(struct supervisor *s, struct restart *r);
+
+/* --- supervisor_note.c: the lines of the history that have figures --- */
+void note_submitted(const struct supervisor *s);
+void note_started(const struct supervisor *s, const struct restart *r);
+void note_checkpointed(const struct supervisor *s, const json_t *result);
+void note_ended(const struct supervisor *s, const json_t *outcome);
 
 /* --- control.c --- */
 int control_open(struct supervisor *s, struct bv_error *err);

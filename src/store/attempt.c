@@ -150,6 +150,39 @@ void bv_attempt_info_free(struct bv_attempt_info *i)
     i->outcome = NULL;
 }
 
+struct seen {
+    int dirfd;
+    int64_t behind; /* our clock - the file server's */
+    int64_t *at;
+    size_t count;
+};
+
+static int look_at_attempt(const char *name, void *arg)
+{
+    struct seen *s = arg;
+    unsigned number;
+    int64_t renewed;
+    if (bv_is_attempt(name, &number) && number < s->count && renewed_at(s->dirfd, name, &renewed) == 0)
+        s->at[number] = renewed + s->behind;
+    return 0;
+}
+
+int bv_attempt_seen(const struct bv_job *j, int64_t **ret, size_t *ret_count, struct bv_error *err)
+{
+    long highest;
+    autofree int64_t *at = NULL;
+    autoclose int dirfd = open_attempts(j, err);
+    if (dirfd < 0 || find_highest(dirfd, &highest, err) < 0)
+        return -1;
+    at = bv_alloc((size_t)(highest + 2) * sizeof(*at));
+    struct seen s = {dirfd, bv_clock_ns(CLOCK_REALTIME) - server_now(dirfd), at, (size_t)(highest + 1)};
+    if (bv_dir_each(dirfd, look_at_attempt, &s, err) < 0)
+        return -1;
+    *ret = steal_ptr(&at);
+    *ret_count = s.count;
+    return 0;
+}
+
 /* May attempt `number` be succeeded? */
 static int check_over(int dirfd, const char *job, unsigned number, int vouched, struct bv_error *err)
 {

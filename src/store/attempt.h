@@ -66,3 +66,7 @@ void bv_attempt_info_free(struct bv_attempt_info *i);
 /* The file server's time (ns), with which times of the job's files can be compared; where nothing can be written, this
  * host's. */
 int64_t bv_job_now(const struct bv_job *j);
+
+/* When each attempt renewed its lease last: (*ret)[n] of attempt n, in nanoseconds of our CLOCK_REALTIME whatever the
+ * file server's says, 0 = there is none of that number. Allocated. Errors: BV_ESTORE. */
+int bv_attempt_seen(const struct bv_job *j, int64_t **ret, size_t *ret_count, struct bv_error *err);

@@ -6,7 +6,7 @@ set -euo pipefail
 
 mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint config delete doctor export import list pin preflight restart run show unpin verify " \
+    "checkpoint config delete doctor export history import list metrics pin preflight restart run show top unpin verify " \
     "the help names every command"
 
 is "$(status_of bv)" 2 "without a command: usage"
@@ -68,6 +68,9 @@ refused 'characters|letters' restart @1
 refused 'no setting .leese.: do you mean lease' config lease leese
 refused 'no argument' list a
 refused 'exactly one JOB' show
+refused 'exactly one JOB' history
+refused 'no argument' top a
+refused 'no argument' metrics a
 refused 'exactly one JOB' verify
 refused 'exactly one JOB' delete a b
 refused 'no argument' doctor a

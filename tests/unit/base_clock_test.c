@@ -58,6 +58,38 @@ static void time_is_written_in_utc_with_milliseconds(void **state)
     assert_string_equal(text, "2000-02-29T00:00:00.999Z");
 }
 
+static void time_comes_back_from_its_text(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "2026-11-21",
+                                      "2026-11-21T21:24:05",
+                                      "2026-11-21T21:24:05.123",
+                                      "2026-11-21T21:24:05.123+01:00",
+                                      "2026-11-21 21:24:05Z",
+                                      "2026-13-21T21:24:05Z",
+                                      "2026-00-21T21:24:05Z",
+                                      "2026-11-21T24:24:05Z",
+                                      "2026-11-21T21:60:05Z",
+                                      "2026-11-00T21:20:05Z",
+                                      "1969-12-31T23:59:59Z",
+                                      "9999-12-31T23:59:59Z",
+                                      "+026-11-21T21:24:05Z",
+                                      "2026-11-21T21:24:05.1234567890Z",
+                                      "2026-11-21T21:24:05Zx"};
+    int64_t ns = 7;
+    setenv("TZ", "Asia/Tokyo", 1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(bv_time_parse(bad[i], &ns), -1);
+    assert_int_equal(ns, 7);
+    assert_int_equal(bv_time_parse("2026-11-21T21:24:05.123Z", &ns), 0);
+    assert_int_equal(ns, 1795296245123000000LL);
+    assert_int_equal(bv_time_parse("1970-01-01T00:00:00Z", &ns), 0);
+    assert_int_equal(ns, 0);
+    assert_int_equal(bv_time_parse("2261-12-31T23:59:60.999999999Z", &ns), 0);
+    assert_true(ns > 0);
+}
+
 static void a_clock_is_read_in_nanoseconds(void **state)
 {
     (void)state;
@@ -77,6 +109,7 @@ int main(void)
         cmocka_unit_test(the_last_fraction_of_a_millisecond_is_waited_for_too),
         cmocka_unit_test(a_deadline_in_the_far_future_is_cut_to_what_poll_takes),
         cmocka_unit_test(time_is_written_in_utc_with_milliseconds),
+        cmocka_unit_test(time_comes_back_from_its_text),
         cmocka_unit_test(a_clock_is_read_in_nanoseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
