@@ -29,7 +29,7 @@ int doctor_host(struct doctor *d);
 /* -1 if there is no usable engine. */
 int doctor_engine(struct doctor *d);
 
-/* The store, and the directory for sockets. -1 if one cannot be used. */
+/* The settings, the store, and the directory for sockets. -1 if one cannot be used. */
 int doctor_store(struct doctor *d);
 
 /* Run, checkpoint, end and restart a small program with a UDP socket, as a user would. */

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "config/settings.h"
 #include "job/runtime.h"
 #include "store/store.h"
 
@@ -93,6 +94,23 @@ static void check_space(struct doctor *d, const char *where)
                    "%s is in memory: checkpoints do not survive the host", where);
 }
 
+/* What would keep every job of the host from being started, whatever its options. */
+static int check_settings(struct doctor *d)
+{
+    struct bv_error err = {0};
+    autosettings struct bv_settings s;
+    bv_settings_init(&s);
+    if (bv_settings_load(&s, NULL, &err) < 0)
+        return doctor_say(d, DOCTOR_FAIL, err.code, "settings", "correct it as bivouac.conf(5) says", "%s", err.text);
+    size_t from_site = 0, from_user = 0;
+    for (size_t i = 0; i < BV_SETTINGS_MAX; i++) {
+        from_site += s.source[i].layer == BV_LAYER_SITE;
+        from_user += s.source[i].layer > BV_LAYER_SITE;
+    }
+    return doctor_say(d, DOCTOR_OK, BV_OK, "settings", NULL, "%zu set by the site, %zu by the user", from_site,
+                      from_user);
+}
+
 static int check_store(struct doctor *d)
 {
     struct bv_error err = {0};
@@ -132,6 +150,6 @@ static int check_runtime(struct doctor *d)
 
 int doctor_store(struct doctor *d)
 {
-    int store = check_store(d), runtime = check_runtime(d);
-    return store | runtime;
+    int settings = check_settings(d), store = check_store(d), runtime = check_runtime(d);
+    return settings | store | runtime;
 }

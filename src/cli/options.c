@@ -12,7 +12,7 @@
 #include "cli/cmd.h"
 
 #define FIRST_CODE 256 /* of an option: its place behind this */
-#define LINE_MAX_  118 /* columns of the help */
+#define HELP_WIDTH 118 /* columns of the help */
 #define LEFT_MAX   30  /* columns of the options themselves */
 
 static const struct cmd_option help_option = {'h', "help", NULL, "show this", NULL, NULL, NULL, NULL};
@@ -86,7 +86,7 @@ static void print_wrapped(const char *text, size_t column)
     size_t at = column;
     while (*text) {
         size_t n = strcspn(text, " ");
-        if (at > column && at + 1 + n > LINE_MAX_) {
+        if (at > column && at + 1 + n > HELP_WIDTH) {
             printf("\n%*s", (int)column, "");
             at = column;
         }

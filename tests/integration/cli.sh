@@ -20,6 +20,7 @@ is "$(bv help)" "$(bv --help)" "help is --help"
 for command in "${commands[@]}"; do
     is "$(status_of bv "$command" --help)" 0 "$command --help succeeds"
     like "$(<out)" "^usage: bivouac $command " "$command --help says how to use it"
+    is "$(grep -E '.{121}' out)" "" "no line of it is longer than 120 columns"
     is "$(<err)" "" "$command --help is silent on standard error"
     is "$(bv "$command" -h)" "$(<out)" "$command -h is the same"
     is "$(status_of bv "$command" --no-such-option)" 2 "$command refuses an unknown option"

@@ -16,7 +16,7 @@ bv doctor --json >json
 is "$(keys_of . <json)" "able checks" "--json: keys"
 is "$(jq -c .able json)" true "--json: able"
 is "$(jq -r '[.checks[].check] | join(" ")' json)" \
-    "kernel namespaces clocks network tracing engine store space runtime self-test" "--json: every check"
+    "kernel namespaces clocks network tracing engine settings store space runtime self-test" "--json: every check"
 is "$(jq -c '[.checks[] | (has("check") and has("text") and (.verdict | IN("ok", "warn")))] | all' json)" true \
     "--json: each with a verdict"
 
@@ -66,7 +66,10 @@ like "$(<out)" 'max_user_namespaces' "it names the limit"
 is "$(status_of unshare --user --map-root-user sh -c \
     'echo 0 >/proc/sys/user/max_user_namespaces && exec bivouac run --job limited -- true')" 109 "run without: 109"
 
-# The store and the directory for sockets.
+# Settings, the store and the directory for sockets.
+printf '[run]\nleese = 5\n' >site.conf
+unable 2 settings "a site file that is wrong" env BIVOUAC_SITE_CONFIG="$work/site.conf"
+like "$(<out)" "site.conf:2: there is no key 'leese'" "it says where"
 mkdir -m 500 closed
 unable 103 store "a store that cannot be written" env BIVOUAC_STORE="$work/closed/store"
 mkdir wrong
