@@ -198,7 +198,8 @@ static int play(const struct scenario *s)
     return 0;
 }
 
-#define SET(...) {.mtbf = 86400, .timeout = 180, __VA_ARGS__}
+#define SET_WITH(mtbf_s, ...) {.mtbf = mtbf_s, .timeout = 180, __VA_ARGS__}
+#define SET(...)              SET_WITH(86400, __VA_ARGS__)
 
 static const struct scenario scenarios[] = {
     {.name = "nothing is asked for", .set = SET(0), .memory = 100, .cost = 1, .until = 1e6, .expected = ""},
@@ -245,20 +246,20 @@ static const struct scenario scenarios[] = {
      .until = 380,
      .expected = "60:period 310:period 370:period"},
     {.name = "auto begins with a guess and goes on with what was measured",
-     .set = SET(.every_auto = 1, .mtbf = 3600),
+     .set = SET_WITH(3600, .every_auto = 1),
      .memory = 128,
      .cost = 8,
      .until = 800, /* Daly: 119 s for 2 s, 235 s for 8 s */
      .expected = "119:auto 361:auto 604:auto"},
     {.name = "auto knows what attempts before have measured",
-     .set = SET(.every_auto = 1, .mtbf = 3600),
+     .set = SET_WITH(3600, .every_auto = 1),
      .memory = 128,
      .measured = 8,
      .cost = 8,
      .until = 500,
      .expected = "235:auto 477:auto"},
     {.name = "auto follows a cost that grows",
-     .set = SET(.every_auto = 1, .mtbf = 3600),
+     .set = SET_WITH(3600, .every_auto = 1),
      .memory = 1024,
      .growth = 1,
      .measured = 1,
