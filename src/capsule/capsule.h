@@ -22,6 +22,7 @@
 struct bv_bind {
     char *host; /* what exists outside: a directory or file */
     char *job;  /* where the job sees it */
+    int read_only;
 };
 
 /* What to run: the arguments of execvpe(3) and the state in which a bare program would start. */
@@ -37,6 +38,7 @@ typedef int (*bv_capsule_operation)(void *arg, struct bv_msg *request);
 struct bv_capsule_config {
     int private_network;
     int private_tmp;
+    int protect; /* everything of the host is read-only, but what is bound */
     const struct bv_bind *binds;
     size_t bind_count;
     int continue_clocks; /* let CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from these values */

@@ -24,6 +24,15 @@
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
+#ifndef MOUNT_ATTR_RDONLY
+#define MOUNT_ATTR_RDONLY 1
+struct mount_attr {
+    uint64_t attr_set, attr_clr, propagation, userns_fd;
+};
+#endif
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442
+#endif
 
 static int mount_one(const char *source, const char *target, const char *type, unsigned long flags, const char *data,
                      struct bv_error *err)
@@ -120,6 +129,15 @@ static int make_mount_point(const struct bv_capsule_config *config, const char *
     return 0;
 }
 
+/* What is mounted at (fd, path), and below it, cannot be written through these mounts any more. */
+static int make_read_only(int fd, const char *path, struct bv_error *err)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (syscall(SYS_mount_setattr, fd, path, AT_RECURSIVE | AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return bv_fail(err, BV_EHOST, errno, "cannot protect the host's files from the job (Linux 5.12 is needed)");
+    return 0;
+}
+
 /* A mount of its own of what is at `path` now, not attached anywhere yet. -1 with errno. */
 static int open_source(const char *path)
 {
@@ -131,6 +149,8 @@ static int bind_one(const struct bv_capsule_config *config, int source, const st
     struct stat st;
     if (fstat(source, &st) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", b->host);
+    if (b->read_only && make_read_only(source, "", err) < 0)
+        return -1;
     if (make_mount_point(config, b->job, S_ISDIR(st.st_mode), err) < 0)
         return -1;
     if (syscall(SYS_move_mount, source, "", AT_FDCWD, b->job, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -167,7 +187,7 @@ int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *e
         if (sources[i] < 0)
             return bv_fail(err, BV_ENODIR, errno, "cannot open %s", config->binds[i].host);
     }
-    if (mount_own(config, err) < 0)
+    if ((config->protect && make_read_only(AT_FDCWD, "/", err) < 0) || mount_own(config, err) < 0)
         return -1;
 
     int rc = 0;

@@ -48,24 +48,6 @@ static int take_bind(const char *text, void *to, struct bv_error *err)
     return 0;
 }
 
-static int take_capture(const char *dir, void *to, struct bv_error *err)
-{
-    struct bv_spec *spec = to;
-    char *path;
-    if (cmd_absolute(dir, &path, err) < 0)
-        return -1;
-    cmd_list_add(&spec->capture, path);
-    return 0;
-}
-
-static int take_no_capture(const char *glob, void *to, struct bv_error *err)
-{
-    struct bv_spec *spec = to;
-    (void)err;
-    cmd_list_add(&spec->no_capture, bv_strdup(glob));
-    return 0;
-}
-
 static int is_below(const char *path, const char *dir)
 {
     size_t n = strlen(dir);
@@ -124,10 +106,10 @@ static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_sett
     const struct cmd_option last[] = {
         {0, "bind", "HOST:JOB", "let the job see the directory or file HOST at JOB; may be repeated", .take = take_bind,
          .to = o->spec},
-        {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = take_capture,
-         .to = o->spec},
+        {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = cmd_take_paths,
+         .to = &o->spec->capture},
         {0, "no-capture", "GLOB", "... but not files whose name or path in DIR matches; may be repeated",
-         .take = take_no_capture, .to = o->spec},
+         .take = cmd_take_word, .to = &o->spec->no_capture},
         {0, "chdir", "DIR", "continue in DIR instead of the directory where the job was", .take = cmd_take_path,
          .to = chdir_path},
         {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",

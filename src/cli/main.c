@@ -28,6 +28,7 @@ static const struct {
     {"import", bv_cmd_import, "make a job of such a stream"},
     {"preflight", bv_cmd_preflight, "say what would stop a checkpoint of a program"},
     {"config", bv_cmd_config, "show the settings, and where each comes from"},
+    {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
 };
 

@@ -34,20 +34,44 @@ void cmd_add_options(struct cmd_option *list, const struct cmd_option *more)
     list[n + added] = (struct cmd_option){0};
 }
 
+static void add_setting(struct cmd_option *list, const struct bv_setting *s, struct bv_settings *to)
+{
+    const struct cmd_option one[] = {
+        {.letter = s->letter, .name = s->key, .argument = s->argument, .help = s->help, .setting = s, .to = to}, {0}};
+    cmd_add_options(list, one);
+}
+
 void cmd_add_settings(struct cmd_option *list, unsigned who, struct bv_settings *to)
 {
-    for (const struct bv_setting *s = bv_setting_table; s->key; s++) {
-        const struct cmd_option one[] = {
-            {.letter = s->letter, .name = s->key, .argument = s->argument, .help = s->help, .setting = s, .to = to},
-            {0}};
+    for (const struct bv_setting *s = bv_setting_table; s->key; s++)
         if (s->flags & who && !(s->flags & BV_PENDING))
-            cmd_add_options(list, one);
-    }
+            add_setting(list, s, to);
+}
+
+void cmd_add_setting(struct cmd_option *list, const char *key, struct bv_settings *to)
+{
+    add_setting(list, bv_setting_find(key), to);
 }
 
 int cmd_take_duration(const char *text, void *to, struct bv_error *err)
 {
     return bv_value_duration(text, to, err);
+}
+
+int cmd_take_paths(const char *text, void *to, struct bv_error *err)
+{
+    char *path;
+    if (cmd_absolute(text, &path, err) < 0)
+        return -1;
+    cmd_list_add(to, path);
+    return 0;
+}
+
+int cmd_take_word(const char *text, void *to, struct bv_error *err)
+{
+    (void)err;
+    cmd_list_add(to, bv_strdup(text));
+    return 0;
 }
 
 int cmd_take_path(const char *text, void *to, struct bv_error *err)

@@ -63,11 +63,19 @@ int cmd_take_duration(const char *text, void *to, struct bv_error *err);
 /* `take` for a path, which becomes absolute (cmd_absolute()), to a char *, which is allocated. */
 int cmd_take_path(const char *text, void *to, struct bv_error *err);
 
+/* `take` for an option that may be repeated, to a NULL-terminated char ** list, which is allocated: of paths, or of
+ * words as they are. */
+int cmd_take_paths(const char *text, void *to, struct bv_error *err);
+int cmd_take_word(const char *text, void *to, struct bv_error *err);
+
 #define CMD_OPTIONS_MAX 64
 
 /* Append the options of the settings that `who` (BV_FOR_…) takes to a list that ends with a name of NULL and has room
  * for CMD_OPTIONS_MAX. */
 void cmd_add_settings(struct cmd_option *list, unsigned who, struct bv_settings *to);
+
+/* Append the option of one setting. */
+void cmd_add_setting(struct cmd_option *list, const char *key, struct bv_settings *to);
 
 /* Append the others. */
 void cmd_add_options(struct cmd_option *list, const struct cmd_option *more);

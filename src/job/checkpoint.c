@@ -410,8 +410,9 @@ static void committed(struct supervisor *s, const json_t *written)
     bv_retain(&retainer);
     control_answer(s, result, NULL);
     if (leave == BV_LEAVE_DEAD) {
-        bv_note("job %s was checkpointed (generation %d) and ended: run it again to continue", s->job.id,
-                (int)json_integer_value(json_object_get(result, "generation")));
+        if (!s->options->quiet)
+            bv_note("job %s was checkpointed (generation %d) and ended: run it again to continue", s->job.id,
+                    (int)json_integer_value(json_object_get(result, "generation")));
         supervisor_end(s, BV_ENDED_CHECKPOINTED, 0);
     }
 }

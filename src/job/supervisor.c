@@ -255,6 +255,7 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
     s->config = (struct bv_capsule_config){
         .private_network = s->spec.private_network,
         .private_tmp = s->spec.private_tmp,
+        .protect = s->options->protect,
         .binds = s->binds,
         .bind_count = s->bind_count,
         .command = &s->command,
@@ -281,9 +282,9 @@ static void say_start(struct supervisor *s, const struct restart *r)
     if (r->newer.code)
         bv_warn("job %s goes on from checkpoint %u: newer ones do not verify (%s)", s->job.id, r->generation,
                 r->newer.text);
-    else if (r->generation)
+    else if (r->generation && !s->options->quiet)
         bv_note("job %s goes on from checkpoint %u", s->job.id, r->generation);
-    else if (s->attempt.number > 0)
+    else if (!r->generation && s->attempt.number > 0)
         bv_note("job %s has no checkpoint: it starts from the beginning", s->job.id);
 }
 

@@ -15,6 +15,8 @@ struct bv_supervise_options {
     const char *chdir;    /* continue in this directory instead of the recorded one; NULL = there */
     int accept_changed;   /* go on although recorded files have changed */
     int restart_only;     /* never start the command from the beginning */
+    int protect;          /* let the job write to nothing of the host but its binds */
+    int quiet;            /* do not say on standard error how it goes */
     int vouched;          /* the previous attempt is known to be dead */
     int again;            /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
                              signal for the scheduler's doing, and an exit for the end, which is told again */

@@ -73,15 +73,15 @@ static void every_code_has_its_own_number_name_and_meaning(void **state)
         int number;
         const char *name, *word;
     } table[] = {
-        {0, "BV_OK", "success"},          {2, "BV_EUSAGE", "command line"},  {85, "BV_CHECKPOINTED", "run it again"},
-        {100, "BV_EINTERNAL", "system"},  {101, "BV_ENOJOB", "no such job"}, {102, "BV_EDENIED", "permission"},
-        {103, "BV_ESTORE", "store"},      {104, "BV_ECORRUPT", "verify"},    {105, "BV_ENOSPACE", "space"},
-        {106, "BV_EENGINE", "dump"},      {107, "BV_ENOENGINE", "missing"},  {108, "BV_ERESTORE", "restore"},
-        {109, "BV_EHOST", "host"},        {110, "BV_ECHANGED", "changed"},   {111, "BV_ENODIR", "directory"},
-        {112, "BV_EBUSY", "in progress"}, {113, "BV_EFENCED", "newer"},      {114, "BV_ETIMEOUT", "deadline"},
-        {115, "BV_EBLOCKED", "cannot"},   {116, "BV_ENOTRUNNING", "not"},    {117, "BV_EPROTO", "malformed"},
-        {118, "BV_ENOCKPT", "no check"},  {119, "BV_EENDED", "ended"},       {126, "BV_ENOEXEC", "executed"},
-        {127, "BV_ENOCMD", "not found"},
+        {0, "BV_OK", "success"},           {2, "BV_EUSAGE", "command line"},    {85, "BV_CHECKPOINTED", "run it again"},
+        {100, "BV_EINTERNAL", "system"},   {101, "BV_ENOJOB", "no such job"},   {102, "BV_EDENIED", "permission"},
+        {103, "BV_ESTORE", "store"},       {104, "BV_ECORRUPT", "verify"},      {105, "BV_ENOSPACE", "space"},
+        {106, "BV_EENGINE", "dump"},       {107, "BV_ENOENGINE", "missing"},    {108, "BV_ERESTORE", "restore"},
+        {109, "BV_EHOST", "host"},         {110, "BV_ECHANGED", "changed"},     {111, "BV_ENODIR", "directory"},
+        {112, "BV_EBUSY", "in progress"},  {113, "BV_EFENCED", "newer"},        {114, "BV_ETIMEOUT", "deadline"},
+        {115, "BV_EBLOCKED", "cannot"},    {116, "BV_ENOTRUNNING", "not"},      {117, "BV_EPROTO", "malformed"},
+        {118, "BV_ENOCKPT", "no check"},   {119, "BV_EENDED", "ended"},         {126, "BV_ENOEXEC", "executed"},
+        {122, "BV_EDIFFERS", "otherwise"}, {123, "BV_EINCOMPARABLE", "proves"}, {127, "BV_ENOCMD", "not found"},
     };
     size_t known = 0;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
