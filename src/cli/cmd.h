@@ -21,6 +21,7 @@ int bv_cmd_verify(int argc, char **argv);
 int bv_cmd_delete(int argc, char **argv);
 int bv_cmd_pin(int argc, char **argv);
 int bv_cmd_unpin(int argc, char **argv);
+int bv_cmd_prune(int argc, char **argv);
 int bv_cmd_export(int argc, char **argv);
 int bv_cmd_import(int argc, char **argv);
 int bv_cmd_config(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct {
     {"delete", bv_cmd_delete, "remove a job, or one of its checkpoints"},
     {"pin", bv_cmd_pin, "keep a checkpoint whatever else would remove it"},
     {"unpin", bv_cmd_unpin, "take such a pin away"},
+    {"prune", bv_cmd_prune, "remove what is needed no more; first say what"},
     {"export", bv_cmd_export, "write a checkpoint as one stream, or as plain images of CRIU"},
     {"import", bv_cmd_import, "make a job of such a stream"},
     {"preflight", bv_cmd_preflight, "say what would stop a checkpoint of a program"},

@@ -4,11 +4,10 @@
 #define AT(field) offsetof(struct bv_settings, field)
 #define NONE      {{"none", 0}}
 #define POLICY    (BV_FOR_BOTH | BV_PENDING)
-#define RETAIN    (BV_FOR_BOTH | BV_PENDING)
 
 const struct bv_setting bv_setting_table[] = {
     {"store", 's', "DIR", NULL, "where checkpoints are kept (default: $BIVOUAC_STORE, bivouac.conf(5), ~/.bivouac)",
-     BV_TYPE_PATH, AT(store), .flags = BV_FOR_BOTH},
+     BV_TYPE_PATH, AT(store), .flags = BV_FOR_BOTH | BV_FOR_PRUNE},
     {"network", 0, "host|private", "host", "private: a network of the job's own, in which TCP connections are kept",
      BV_TYPE_WORD, AT(private_network), .flags = BV_FOR_RUN},
     {"tmp", 0, "shared|private", "shared", "private: a /tmp of the job's own, which is part of every checkpoint",
@@ -47,17 +46,18 @@ const struct bv_setting bv_setting_table[] = {
     {"requeue-exit", 0, "STATUS", "85", "exit status when the job was checkpointed and ended", BV_TYPE_COUNT,
      AT(requeue_exit), .min = 1, .max = 255, .flags = POLICY},
 
-    {"keep", 0, "N", "2", "how many checkpoints are kept", BV_TYPE_COUNT, AT(keep), .min = 1, .flags = RETAIN},
-    {"keep-for", 0, "TIME", "none", "remove checkpoints that are older, but never the last good one", BV_TYPE_DURATION,
-     AT(keep_for), .min = 1, .special = NONE, .flags = RETAIN},
+    {"keep", 0, "N", "2", "how many checkpoints are kept", BV_TYPE_COUNT, AT(keep), .min = 1,
+     .flags = BV_FOR_BOTH | BV_FOR_PRUNE},
+    {"keep-for", 0, "TIME", "none", "keep more of them, if they are younger than this", BV_TYPE_DURATION, AT(keep_for),
+     .min = 1, .special = NONE, .flags = BV_FOR_BOTH | BV_FOR_PRUNE},
     {"keep-on-success", 0, "yes|no", "no", "keep checkpoints when the job has ended with status 0", BV_TYPE_BOOL,
-     AT(keep_on_success), .flags = RETAIN},
-    {"quota-job", 0, "SIZE", "none", "what the checkpoints of one job may take", BV_TYPE_SIZE, AT(quota_job),
-     .special = NONE, .flags = RETAIN},
-    {"quota-user", 0, "SIZE", "none", "... of all jobs of one user", BV_TYPE_SIZE, AT(quota_user), .special = NONE,
-     .flags = RETAIN},
-    {"quota-store", 0, "SIZE", "none", "... of all jobs in the store", BV_TYPE_SIZE, AT(quota_store), .special = NONE,
-     .flags = RETAIN},
+     AT(keep_on_success), .flags = BV_FOR_BOTH | BV_FOR_PRUNE},
+    {"quota-job", 0, "SIZE", "none", "what the job may take in the store", BV_TYPE_SIZE, AT(quota_job), .special = NONE,
+     .flags = BV_FOR_BOTH},
+    {"quota-user", 0, "SIZE", "none", "... all jobs of this user together", BV_TYPE_SIZE, AT(quota_user),
+     .special = NONE, .flags = BV_FOR_BOTH},
+    {"quota-store", 0, "SIZE", "none", "... all jobs in the store", BV_TYPE_SIZE, AT(quota_store), .special = NONE,
+     .flags = BV_FOR_BOTH},
     {0},
 };
 

@@ -6,11 +6,46 @@ struct bv_retention bv_retention_of(const struct bv_settings *s)
     return (struct bv_retention){
         .keep = s->keep,
         .keep_for = s->keep_for,
-        .keep_on_success = 1, /* until that can be set */
+        .keep_on_success = s->keep_on_success,
         .quota_job = s->quota_job,
         .quota_user = s->quota_user,
         .quota_store = s->quota_store,
     };
+}
+
+json_t *bv_retention_json(const struct bv_retention *r)
+{
+    return json_pack("{s:i, s:f, s:b}", "keep", (int)r->keep, "keep_for_s", r->keep_for, "keep_on_success",
+                     r->keep_on_success);
+}
+
+int bv_retention_parse(const json_t *j, struct bv_retention *ret)
+{
+    uint64_t keep;
+    int on_success;
+    const json_t *keep_for = json_object_get(j, "keep_for_s");
+    if (!json_is_object(j) || bv_json_u64(j, "keep", UINT32_MAX, &keep, NULL) < 0 || !json_is_number(keep_for) ||
+        bv_json_bool(j, "keep_on_success", &on_success, NULL) < 0)
+        return -1;
+    ret->keep = (unsigned)keep;
+    ret->keep_for = json_number_value(keep_for);
+    ret->keep_on_success = on_success;
+    return 0;
+}
+
+static int is_option(const struct bv_settings *s, const char *key)
+{
+    return s->source[bv_setting_find(key) - bv_setting_table].layer == BV_LAYER_OPTION;
+}
+
+void bv_retention_override(const struct bv_settings *s, struct bv_retention *r)
+{
+    if (is_option(s, "keep"))
+        r->keep = s->keep;
+    if (is_option(s, "keep-for"))
+        r->keep_for = s->keep_for;
+    if (is_option(s, "keep-on-success"))
+        r->keep_on_success = s->keep_on_success;
 }
 
 /* The one that is never removed: the newest of which nothing bad is known, or simply the newest. */

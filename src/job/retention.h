@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json.h"
 #include "config/settings.h"
 #include "store/usage.h"
 
@@ -26,6 +27,13 @@ struct bv_retained {
 };
 
 struct bv_retention bv_retention_of(const struct bv_settings *s);
+
+/* What the history says of it, as an object, and back: -1 if `j` is none. Without the quotas. */
+json_t *bv_retention_json(const struct bv_retention *r);
+int bv_retention_parse(const json_t *j, struct bv_retention *ret);
+
+/* What an option says counts more. */
+void bv_retention_override(const struct bv_settings *s, struct bv_retention *r);
 
 /* Say of each generation of the list (ascending numbers) what keeps it. `keep` counts those that are not known to be
  * damaged; a damaged one stays as long as an older one does, for it may be what the user wants to look at. The newest

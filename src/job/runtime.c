@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/runtime.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+
+#define STALE_S 60
 
 static int make_private(const char *path, struct bv_error *err)
 {
@@ -58,16 +65,57 @@ int bv_runtime_socket(const char *store_path, const char *job, unsigned long lon
     return 0;
 }
 
-void bv_runtime_forget(const char *socket_path)
+/* A supervisor that is just making its socket does not listen yet. */
+static int is_stale(const char *socket_path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat st;
+    size_t n = strlen(socket_path);
+    if (n >= sizeof(address.sun_path) || lstat(socket_path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+        time(NULL) - st.st_mtime < STALE_S)
+        return 0;
+    memcpy(address.sun_path, socket_path, n + 1);
+    autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == ECONNREFUSED;
+}
+
+int bv_runtime_stale(char ***ret, size_t *ret_count, struct bv_error *err)
+{
+    autofree char *dir = NULL;
+    char **paths = NULL;
+    size_t count = 0;
+    if (bv_runtime_dir(&dir, err) < 0)
+        return -1;
+    autoclosedir DIR *d = opendir(dir);
+    if (!d)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", dir);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        autofree char *path = bv_asprintf("%s/%s", dir, e->d_name);
+        if (!is_stale(path))
+            continue;
+        paths = bv_realloc(paths, count + 1, sizeof(*paths));
+        paths[count++] = steal_ptr(&path);
+    }
+    *ret = paths;
+    *ret_count = count;
+    return 0;
+}
+
+int bv_runtime_has(const char *socket_path)
 {
     struct stat st;
     autofree char *dir = NULL;
     const char *slash = strrchr(socket_path, '/');
     if (!slash || bv_runtime_dir(&dir, NULL) < 0)
-        return;
-    /* The path comes from the store: nothing else of the user's is removed on its word. */
+        return 0;
     size_t n = strlen(dir);
-    if (strncmp(socket_path, dir, n) == 0 && socket_path + n == slash && lstat(socket_path, &st) == 0 &&
-        S_ISSOCK(st.st_mode))
+    return strncmp(socket_path, dir, n) == 0 && socket_path + n == slash && lstat(socket_path, &st) == 0 &&
+           S_ISSOCK(st.st_mode);
+}
+
+void bv_runtime_forget(const char *socket_path)
+{
+    /* The path comes from the store: nothing else of the user's is removed on its word. */
+    if (bv_runtime_has(socket_path))
         unlink(socket_path);
 }

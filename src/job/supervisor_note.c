@@ -46,6 +46,7 @@ void note_started(const struct supervisor *s, const struct restart *r)
         bv_json_set(fields, "restore_s", json_real((double)(bv_clock_ns(CLOCK_MONOTONIC) - s->claimed_ns) / 1e9));
     }
     add_scheduler(s, fields);
+    bv_json_set(fields, "retention", bv_retention_json(&s->retention));
     bv_event_append(&s->job, r->generation ? "restarted" : "started", s->attempt.number, fields, NULL);
 }
 

@@ -30,7 +30,12 @@ static void add(struct walk *w, const struct stat *st)
         u->files = bv_realloc(u->files, u->room, sizeof(*u->files));
     }
     u->files[u->count++] = (struct bv_usage_file){
-        .dev = st->st_dev, .ino = st->st_ino, .bytes = (uint64_t)st->st_size, .generation = w->generation};
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .bytes = (uint64_t)st->st_size,
+        .links = (unsigned)st->st_nlink,
+        .generation = w->generation,
+    };
 }
 
 static int walk_one(const char *name, void *arg);
@@ -108,23 +113,44 @@ static int is_removed(unsigned generation, const unsigned *removed, size_t count
     return 0;
 }
 
-uint64_t bv_usage_freed(struct bv_usage *u, const unsigned *removed, size_t count)
+/* Go to the next file: *links is how many links of it are in the list. Returns where the one after it begins. */
+static size_t next_file(const struct bv_usage *u, size_t i, size_t *links)
 {
-    uint64_t sum = 0;
+    size_t next = i;
+    while (next < u->count && compare_files(&u->files[i], &u->files[next]) == 0)
+        next++;
+    *links = next - i;
+    return next;
+}
+
+static void sort_files(struct bv_usage *u)
+{
     if (u->count)
         qsort(u->files, u->count, sizeof(*u->files), compare_files);
-    for (size_t i = 0, next; i < u->count; i = next) {
-        int all = 1;
-        for (next = i; next < u->count && compare_files(&u->files[i], &u->files[next]) == 0; next++)
-            all &= !removed || is_removed(u->files[next].generation, removed, count);
-        sum += all ? u->files[i].bytes : 0;
-    }
-    return sum;
 }
 
 uint64_t bv_usage_total(struct bv_usage *u)
 {
-    return bv_usage_freed(u, NULL, 0);
+    uint64_t sum = 0;
+    size_t links;
+    sort_files(u);
+    for (size_t i = 0; i < u->count; i = next_file(u, i, &links))
+        sum += u->files[i].bytes;
+    return sum;
+}
+
+uint64_t bv_usage_freed(struct bv_usage *u, const unsigned *removed, size_t count)
+{
+    uint64_t sum = 0;
+    sort_files(u);
+    for (size_t i = 0, next, links; i < u->count; i = next) {
+        int all = 1;
+        next = next_file(u, i, &links);
+        for (size_t k = i; k < next; k++)
+            all &= is_removed(u->files[k].generation, removed, count);
+        sum += all ? u->files[i].bytes : 0;
+    }
+    return sum;
 }
 
 static int is_mine(const struct bv_job *j)
@@ -155,8 +181,14 @@ uint64_t bv_usage_tree(int dirfd, const char *name, int64_t *ret_changed_ns)
 {
     autousage struct bv_usage u = {0};
     struct walk w = {.dirfd = dirfd, .usage = &u, .changed_ns = ret_changed_ns};
+    uint64_t sum = 0;
     if (ret_changed_ns)
         *ret_changed_ns = 0;
     walk_one(name, &w);
-    return bv_usage_total(&u);
+    sort_files(&u);
+    for (size_t i = 0, next, links; i < u.count; i = next) {
+        next = next_file(&u, i, &links);
+        sum += links >= u.files[i].links ? u.files[i].bytes : 0;
+    }
+    return sum;
 }

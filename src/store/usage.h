@@ -16,6 +16,7 @@ struct bv_usage_file {
     dev_t dev;
     ino_t ino;
     uint64_t bytes;
+    unsigned links;      /* that there are, wherever */
     unsigned generation; /* that has this link, committed or being written; 0 = the job's other files */
 };
 
@@ -39,6 +40,6 @@ uint64_t bv_usage_freed(struct bv_usage *u, const unsigned *removed, size_t coun
  * cannot be read is left out: it is another user's. */
 int bv_usage_store(struct bv_store *s, int mine, uint64_t *ret, struct bv_error *err);
 
-/* Bytes of `name` in `dirfd` and all below it, and when anything of it was changed last (realtime, ns; may be NULL).
- * What cannot be read counts nothing. */
+/* Bytes that become free when `name` in `dirfd` is removed with all below it: of files that have no link elsewhere. And
+ * when anything of it was changed last (realtime, ns; may be NULL). What cannot be read counts nothing. */
 uint64_t bv_usage_tree(int dirfd, const char *name, int64_t *ret_changed_ns);

@@ -5,6 +5,8 @@
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
+export BIVOUAC_KEEP_ON_SUCCESS=yes # ended jobs are gone back to
+
 home=$BIVOUAC_STORE
 away=$work/away
 

@@ -41,7 +41,7 @@ socket=$(find "$runtime" -type s)
 is "$(stat -c %a "$socket")" 600 "the control socket is 0600"
 
 # Another user, first without, then with access to the directories.
-for command in "checkpoint one" "restart one" "show one" "verify one" "delete one" "preflight one" list; do
+for command in "checkpoint one" "restart one" "show one" "verify one" "delete one" "pin one@1" prune "preflight one" list; do
     # shellcheck disable=SC2086
     status=$(as bob bivouac $command)
     ok "bob gets 102 or 103 for: $command (got $status)" test "$status" = 102 -o "$status" = 103
@@ -49,7 +49,7 @@ for command in "checkpoint one" "restart one" "show one" "verify one" "delete on
 done
 chmod 711 "$store" "$store/jobs"
 chmod 644 "$store/format"
-for command in "checkpoint one" "show one" "delete one --force" "restart one"; do
+for command in "checkpoint one" "show one" "delete one --force" "restart one" "pin one@1" "unpin one@1" "prune one"; do
     # shellcheck disable=SC2086
     status=$(as bob bivouac $command)
     ok "bob gets 102 or 103 with access to the store, too: $command (got $status)" \
@@ -62,6 +62,7 @@ chmod 600 "$store/format"
 # Root does not work on what a user may have prepared for it; it becomes the user.
 is "$(as root bivouac checkpoint one)" 102 "root is refused a user's store: 102"
 like "$(<err)" "$store" "it is named"
+is "$(as root bivouac prune --yes)" 102 "also where it would tidy up"
 is "$(as alice bivouac verify one)" 0 "as the user everything can be done"
 
 as_user alice touch "$home/go"

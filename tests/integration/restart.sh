@@ -4,6 +4,8 @@
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
+export BIVOUAC_KEEP_ON_SUCCESS=yes # ended jobs are gone back to
+
 # restart ID ARGUMENT…: in the background; its job is in the directory ID.
 restart()
 {

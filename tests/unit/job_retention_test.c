@@ -93,6 +93,42 @@ static void success_leaves_only_what_is_guarded(void **state)
         assert_int_equal(letter_of(list[i].kept_by), "-G--"[i]);
 }
 
+static void what_an_attempt_keeps_is_read_from_its_history(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"[]", "{}", "{\"keep\":-1,\"keep_for_s\":0,\"keep_on_success\":false}",
+                                      "{\"keep\":2,\"keep_for_s\":\"1\",\"keep_on_success\":false}",
+                                      "{\"keep\":2,\"keep_for_s\":0,\"keep_on_success\":0}"};
+    struct bv_retention r = {.keep = 7, .keep_for = 90.5, .keep_on_success = 1}, back = {.quota_job = 3};
+    autojson json_t *j = bv_retention_json(&r);
+    assert_int_equal(bv_retention_parse(j, &back), 0);
+    assert_true(back.keep == 7 && back.keep_on_success == 1 && back.quota_job == 3);
+    assert_float_equal(back.keep_for, 90.5, 0);
+    assert_int_equal(bv_retention_parse(NULL, &back), -1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        autojson json_t *one = NULL;
+        assert_ok(bv_json_parse(bad[i], strlen(bad[i]), &one, &err));
+        assert_int_equal(bv_retention_parse(one, &back), -1);
+        assert_int_equal(back.keep, 7);
+    }
+}
+
+static void an_option_counts_more_than_the_history(void **state)
+{
+    (void)state;
+    struct bv_retention r = {.keep = 7, .keep_for = 5, .keep_on_success = 1};
+    autosettings struct bv_settings s;
+    bv_settings_init(&s);
+    assert_ok(bv_settings_set(&s, bv_setting_find("keep"), "3", BV_LAYER_OPTION, "--keep", &err));
+    assert_ok(bv_settings_set(&s, bv_setting_find("keep-for"), "1h", BV_LAYER_ENVIRONMENT, "BIVOUAC_KEEP_FOR", &err));
+    assert_ok(bv_settings_set(&s, bv_setting_find("keep-on-success"), "no", BV_LAYER_SITE, "FILE:1", &err));
+    bv_retention_override(&s, &r);
+    assert_int_equal(r.keep, 3);
+    assert_float_equal(r.keep_for, 5, 0);
+    assert_int_equal(r.keep_on_success, 1);
+    assert_float_equal(bv_retention_of(&s).keep_for, 3600, 0);
+}
+
 /* --- space --- */
 
 /* Generations 1 to 4 and the new one, 5. Each has a pack of its own; 1's is shared by 2, 2's by 3, 4 and 5. */
@@ -158,6 +194,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scene_ends_as_it_should),
         cmocka_unit_test(success_leaves_only_what_is_guarded),
+        cmocka_unit_test(what_an_attempt_keeps_is_read_from_its_history),
+        cmocka_unit_test(an_option_counts_more_than_the_history),
         cmocka_unit_test(as_little_is_removed_as_makes_the_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
