@@ -123,8 +123,9 @@ static void write_one(struct bench *b, const char *name, unsigned number, unsign
            (double)s.cpu_ns / 1e9 / gib, (double)s.stored_bytes / (double)b->size, opened, s.packs);
 }
 
-static int open_target(void *arg, const char *name, uint64_t size)
+static int open_target(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
 {
+    (void)cuts;
     (void)name;
     (void)size;
     int *fd = arg;
@@ -153,7 +154,8 @@ static void read_one(struct bench *b, const char *name, unsigned number)
         die(&err);
     double opened = seconds_since(begin);
     begin = bv_clock_ns(CLOCK_MONOTONIC);
-    if (bv_gen_copy_all(g, open_target, &all, b->options.threads, &err) < 0)
+    struct bv_gen_copy copy = {.open_target = open_target, .arg = &all, .threads = b->options.threads};
+    if (bv_gen_copy_all(g, &copy, &err) < 0)
         die(&err);
     double copied = seconds_since(begin);
     check(b, all);

@@ -90,10 +90,11 @@ static int open_target(struct target *t, struct bv_error *err)
     return 0;
 }
 
-static int create_file(void *arg, const char *name, uint64_t size)
+static int create_file(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
 {
     struct target *t = arg;
     (void)size;
+    (void)cuts;
     t->count++;
     return openat(t->dirfd, place_of(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
@@ -103,7 +104,8 @@ static int fill(struct target *t, struct bv_gen *g, struct bv_error *err)
     if (mkdirat(t->dirfd, BV_CAPTURE_FILES, 0700) < 0)
         return bv_fail(err, bv_store_code(errno) == BV_ENOSPACE ? BV_ENOSPACE : BV_EDENIED, errno,
                        "cannot create a directory in %s", t->path);
-    if (bv_gen_copy_all(g, create_file, t, 0, err) < 0)
+    struct bv_gen_copy copy = {.open_target = create_file, .arg = t};
+    if (bv_gen_copy_all(g, &copy, err) < 0)
         return bv_wrap(err, "%s", t->path);
     if (syncfs(t->dirfd) < 0)
         return bv_fail(err, bv_store_code(errno) == BV_ENOSPACE ? BV_ENOSPACE : BV_EINTERNAL, errno, "cannot sync %s",

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/range.h"
 
 /* An engine takes the state of a process tree and puts it back. Its functions run inside the capsule, in a process of
  * their own that the caller kills when a deadline passes: an engine may hang, it must not leave the tree half done. */
@@ -63,6 +64,16 @@ struct bv_engine_restore {
     void *arg;
 };
 
+/* Images of which zeros can be left out. */
+struct bv_engine_thin {
+    int images_fd; /* all images but the bulk */
+    /* Where image `name` is zeros; borrowed. NULL = there is no such image. */
+    const struct bv_ranges *(*zeros)(void *arg, const char *name);
+    /* These bytes, which are zeros, must not be in image `name`; they become the callee's. At most once for each. */
+    void (*cut)(void *arg, const char *name, struct bv_ranges *cuts);
+    void *arg;
+};
+
 /* Images on their way from an engine, received by a process that need not be in the capsule. */
 struct bv_engine_stream;
 
@@ -97,6 +108,12 @@ struct bv_engine {
      * Errors: BV_EPROTO if the engine talks nonsense. */
     int (*stream_next)(struct bv_engine_stream *s, struct bv_engine_image *ret, struct bv_error *err);
     void (*stream_close)(struct bv_engine_stream *s);
+
+    /* May be NULL, both. Is this an image of memory only, which the others describe? */
+    int (*is_bulk)(const char *image);
+    /* Before a restore, with the bulk still missing: change the other images so that zeros need not be restored which
+     * are there by themselves. Images that cannot be understood are left alone. Errors: BV_ESTORE, BV_ENOSPACE. */
+    int (*leave_zeros)(const struct bv_engine_thin *how, struct bv_error *err);
 
     /* Restore the tree. Its root becomes a child of the calling process or of the capsule's init.
      * Errors: BV_ENOENGINE, BV_ERESTORE (with the tail of the log), BV_ECHANGED, BV_EHOST, or what `restored` said. */

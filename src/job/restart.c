@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "job/capture.h"
 #include "job/supervisor_private.h"
+
+#define IMAGES "images/"
 #include "store/pin.h"
 
 void restart_free(struct supervisor *s, struct restart *r)
@@ -36,11 +38,22 @@ static int is_known_stream(const char *name)
 }
 
 struct unpack {
+    struct bv_gen *g;
+    const struct bv_engine *engine;
     int staging;
-    int unknown; /* the generation has a stream that no checkpoint of ours has */
+    int unknown;            /* the generation has a stream that no checkpoint of ours has */
+    int bulk;               /* it is the turn of the bulk, which comes last */
+    struct bv_ranges *cuts; /* of each stream */
+    struct bv_ranges zeros; /* what was asked for last */
 };
 
-static int open_target(void *arg, const char *name, uint64_t size)
+static int is_bulk(const struct unpack *u, const char *name)
+{
+    return u->engine->is_bulk && strncmp(name, IMAGES, strlen(IMAGES)) == 0 &&
+           u->engine->is_bulk(name + strlen(IMAGES));
+}
+
+static int open_target(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
 {
     struct unpack *u = arg;
     (void)size;
@@ -49,7 +62,54 @@ static int open_target(void *arg, const char *name, uint64_t size)
         errno = EINVAL;
         return -1;
     }
+    if (is_bulk(u, name) != u->bulk)
+        return BV_GEN_SKIP;
+    *cuts = &u->cuts[bv_gen_find(u->g, name)];
     return openat(u->staging, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static ssize_t find_image(const struct unpack *u, const char *image)
+{
+    autofree char *name = bv_asprintf(IMAGES "%s", image);
+    return is_bulk(u, name) ? bv_gen_find(u->g, name) : -1;
+}
+
+/* What was cut once is not to be cut again. */
+static const struct bv_ranges *zeros_of(void *arg, const char *image)
+{
+    struct unpack *u = arg;
+    ssize_t i = find_image(u, image);
+    if (i < 0 || u->cuts[i].count)
+        return NULL;
+    bv_ranges_free(&u->zeros);
+    bv_gen_zeros(u->g, (size_t)i, &u->zeros);
+    return &u->zeros;
+}
+
+static void cut(void *arg, const char *image, struct bv_ranges *cuts)
+{
+    struct unpack *u = arg;
+    u->cuts[find_image(u, image)] = *cuts;
+}
+
+static int leave_zeros(struct unpack *u, struct bv_error *err)
+{
+    autoclose int images = openat(u->staging, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (images < 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot open the staging directory");
+    struct bv_engine_thin thin = {.images_fd = images, .zeros = zeros_of, .cut = cut, .arg = u};
+    return u->engine->leave_zeros(&thin, err);
+}
+
+static int unpack_all(struct unpack *u, struct bv_error *err)
+{
+    struct bv_gen_copy copy = {.open_target = open_target, .arg = u};
+    if (bv_gen_copy_all(u->g, &copy, err) < 0)
+        return u->unknown ? bv_fail(err, BV_ECORRUPT, 0, "the generation has an unknown stream") : -1;
+    if (!u->engine->is_bulk)
+        return 0;
+    u->bulk = 1;
+    return leave_zeros(u, err) < 0 ? -1 : bv_gen_copy_all(u->g, &copy, err);
 }
 
 /* Stage everything; reading verifies every block. */
@@ -61,11 +121,17 @@ static int unpack(struct supervisor *s, struct bv_gen *g, int *ret_staging, stru
         return -1;
     if (mkdirat(staging, "images", 0700) < 0 || mkdirat(staging, BV_CAPTURE_FILES, 0700) < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
-    struct unpack u = {.staging = staging};
-    if (bv_gen_copy_all(g, open_target, &u, 0, err) < 0)
-        return u.unknown ? bv_fail(err, BV_ECORRUPT, 0, "the generation has an unknown stream") : -1;
-    *ret_staging = steal_fd(&staging);
-    return 0;
+    size_t streams = bv_gen_stream_count(g);
+    struct unpack u = {.g = g, .engine = s->engine, .staging = staging};
+    u.cuts = bv_alloc(streams * sizeof(*u.cuts));
+    int rc = unpack_all(&u, err);
+    for (size_t i = 0; i < streams; i++)
+        bv_ranges_free(&u.cuts[i]);
+    free(u.cuts);
+    bv_ranges_free(&u.zeros);
+    if (rc == 0)
+        *ret_staging = steal_fd(&staging);
+    return rc;
 }
 
 /* Before anything is touched: could the job run here? */

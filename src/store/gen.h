@@ -34,9 +34,9 @@ int bv_gen_block(struct bv_gen *g, uint32_t block, const uint8_t **ret, struct b
 /* Fail because stream `s` could not be written to `fd`, of which `left` bytes were missing. */
 int bv_gen_fail_unpack(const struct bv_stream *s, int fd, int sys_errno, uint64_t left, struct bv_error *err);
 
-/* Decode, by several threads, the blocks for which wanted[] is set (NULL = all), each once, in the order of the packs.
+/* Decode, by several threads, `count` blocks in this order (NULL = the order of the packs), each once.
  * `each` (may be NULL) gets the raw bytes, from any thread; it returns 0, or -1 with the error filled in. The first
  * error ends it. */
-int bv_gen_each_block(struct bv_gen *g, const uint8_t *wanted, unsigned threads,
+int bv_gen_each_block(struct bv_gen *g, const uint32_t *order, size_t count, unsigned threads,
                       int (*each)(void *arg, uint32_t block, const uint8_t *raw, struct bv_error *err), void *arg,
                       struct bv_error *err);

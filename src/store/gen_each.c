@@ -9,7 +9,8 @@
 
 struct walk {
     struct bv_gen *g;
-    const uint8_t *wanted;
+    const uint32_t *order; /* or NULL */
+    uint32_t count;
     int (*each)(void *arg, uint32_t block, const uint8_t *raw, struct bv_error *err);
     void *arg;
     pthread_mutex_t lock; /* of all below */
@@ -18,15 +19,13 @@ struct walk {
     struct bv_error error;
 };
 
-/* The next block that is wanted, or BV_EXTENT_ZERO. They are given out in order: so a pack is read from its begin to
- * its end, and the kernel reads ahead. */
+/* The next block, or BV_EXTENT_ZERO. They are given out in order, so that the kernel reads ahead. */
 static uint32_t next_block(struct walk *w)
 {
     uint32_t block = BV_EXTENT_ZERO;
     pthread_mutex_lock(&w->lock);
-    while (!w->failed && w->next < w->g->index.block_count && block == BV_EXTENT_ZERO) {
-        if (!w->wanted || w->wanted[w->next])
-            block = w->next;
+    if (!w->failed && w->next < w->count) {
+        block = w->order ? w->order[w->next] : w->next;
         w->next++;
     }
     pthread_mutex_unlock(&w->lock);
@@ -65,16 +64,17 @@ static void *walk_main(void *arg)
     return NULL;
 }
 
-int bv_gen_each_block(struct bv_gen *g, const uint8_t *wanted, unsigned threads,
+int bv_gen_each_block(struct bv_gen *g, const uint32_t *order, size_t count, unsigned threads,
                       int (*each)(void *arg, uint32_t block, const uint8_t *raw, struct bv_error *err), void *arg,
                       struct bv_error *err)
 {
-    struct walk w = {.g = g, .wanted = wanted, .each = each, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct walk w = {
+        .g = g, .order = order, .count = (uint32_t)count, .each = each, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t thread[BV_THREADS_MAX];
     unsigned started = 0, want = bv_thread_count(threads);
     sigset_t all, before;
-    if (want > g->index.block_count)
-        want = (unsigned)g->index.block_count;
+    if (want > count)
+        want = (unsigned)count;
 
     /* Signals are for this thread, which does its part. If no other can be had, it does all. */
     sigfillset(&all);

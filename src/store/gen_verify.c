@@ -32,7 +32,7 @@ static int verify_headers(const struct bv_gen *g, size_t number, struct bv_error
 /* Manifest and index were verified when the generation was opened, and that the blocks fill the packs. */
 int bv_gen_verify(struct bv_gen *g, struct bv_error *err)
 {
-    if (bv_gen_each_block(g, NULL, 0, NULL, NULL, err) < 0)
+    if (bv_gen_each_block(g, NULL, g->index.block_count, 0, NULL, NULL, err) < 0)
         return -1;
     for (size_t i = 0; i < g->index.pack_count; i++)
         if (verify_headers(g, i, err) < 0)

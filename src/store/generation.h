@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/range.h"
 #include "store/store.h"
 
 /* Generations: the committed checkpoints of a job. A generation is a directory with
@@ -139,13 +140,24 @@ ssize_t bv_gen_find(const struct bv_gen *g, const char *name);
  * Errors: BV_ECORRUPT, BV_ENOSPACE. */
 int bv_gen_stream_copy(struct bv_gen *g, size_t i, int fd, struct bv_error *err);
 
-/* Write many streams at once, by `threads` threads (0 = as many as there are CPUs, 16 at most), the fastest way there
- * is: each block is read once. `open_target` is called for each stream, in order, by the calling thread: it returns a
- * descriptor (read and write) of an empty regular file or memfd, which is closed here; BV_GEN_SKIP; or -1 with errno.
- * After an error the targets hold anything. Errors: as above. */
+/* Where stream `i` is known to be zeros. */
+void bv_gen_zeros(const struct bv_gen *g, size_t i, struct bv_ranges *ret);
+
+/* What bv_gen_copy_all() is to do. */
+struct bv_gen_copy {
+    /* Called for each stream, in order, by the calling thread: returns a descriptor (read and write) of an empty
+     * regular file or memfd, which is closed there; BV_GEN_SKIP; or -1 with errno. *cuts, which is NULL, may be set to
+     * ranges that are left out: what is behind them moves up. They have to be zeros as bv_gen_zeros() says; borrowed.
+     */
+    int (*open_target)(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts);
+    void *arg;
+    unsigned threads; /* 0 = as many as there are CPUs, 16 at most */
+};
 #define BV_GEN_SKIP (-2)
-int bv_gen_copy_all(struct bv_gen *g, int (*open_target)(void *arg, const char *name, uint64_t size), void *arg,
-                    unsigned threads, struct bv_error *err);
+
+/* Write many streams at once, the fastest way there is: each block is read once. After an error the targets hold
+ * anything. Errors: as above. */
+int bv_gen_copy_all(struct bv_gen *g, const struct bv_gen_copy *how, struct bv_error *err);
 
 /* A stream from its first byte to its last, for a pipe. Returns the count, 0 at the end. */
 struct bv_gen_reader;

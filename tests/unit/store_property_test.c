@@ -169,12 +169,45 @@ static void checkpoint(struct model *m)
     m->count++;
 }
 
+static int open_copy(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
+{
+    int *fd = arg;
+    (void)size;
+    (void)cuts;
+    for (size_t i = 0; i < STREAMS; i++)
+        if (strcmp(name, name_of(i)) == 0) {
+            fd[i] = memfd_create("copy", MFD_CLOEXEC);
+            return fcntl(fd[i], F_DUPFD_CLOEXEC, 0);
+        }
+    errno = ENOENT;
+    return -1;
+}
+
+/* As a restart does. */
+static void restart(struct model *m, struct bv_gen *g, const struct kept *k)
+{
+    int fd[STREAMS] = {-1, -1, -1, -1};
+    autofree uint8_t *copy = bv_alloc(STREAM_MAX + PAGE);
+    struct bv_gen_copy how = {.open_target = open_copy, .arg = fd, .threads = 1 + draw(m, 4)};
+    assert_ok(bv_gen_copy_all(g, &how, &err));
+    for (size_t i = 0; i < STREAMS; i++) {
+        const struct content *c = &k->stream[i];
+        assert_int_equal(fd[i] >= 0, c->is_there);
+        if (fd[i] < 0)
+            continue;
+        assert_int_equal(bv_pread_full(fd[i], copy, STREAM_MAX + PAGE, 0), c->size);
+        assert_memory_equal(copy, c->bytes, c->size);
+        close(fd[i]);
+    }
+}
+
 static void look_at(struct model *m, const struct kept *k)
 {
     autogen struct bv_gen *g = open_generation(&m->f->job, k->number);
     size_t there = 0;
     if (draw(m, 2))
         assert_ok(bv_gen_verify(g, &err));
+    restart(m, g, k);
     for (size_t i = 0; i < STREAMS; i++) {
         there += (size_t)k->stream[i].is_there;
         if (k->stream[i].is_there)

@@ -345,21 +345,23 @@ static void adding_a_large_file_ends_a_hold(void **state)
 
 /* --- reading --- */
 
-static int open_numbered(void *arg, const char *name, uint64_t size)
+static int open_numbered(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
 {
     int *fds = arg, i = atoi(name + 1);
     (void)size;
+    (void)cuts;
     if (i % 5 == 4)
         return BV_GEN_SKIP;
     fds[i] = memfd_create("target", MFD_CLOEXEC);
     return fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 }
 
-static int refuse_target(void *arg, const char *name, uint64_t size)
+static int refuse_target(void *arg, const char *name, uint64_t size, const struct bv_ranges **cuts)
 {
     (void)arg;
     (void)name;
     (void)size;
+    (void)cuts;
     errno = EACCES;
     return -1;
 }
@@ -381,7 +383,7 @@ static void all_streams_come_back_at_once(void **state)
     }
     fill_random(bytes + MIB, MIB, 1); /* as it was when generation 2 was written */
     autogen struct bv_gen *g = open_generation(&f->job, 2);
-    assert_ok(bv_gen_copy_all(g, open_numbered, fds, 3, &err));
+    assert_ok(bv_gen_copy_all(g, &(struct bv_gen_copy){.open_target = open_numbered, .arg = fds, .threads = 3}, &err));
     for (int i = 0; i < 600; i++) {
         if (i % 5 == 4)
             continue;
@@ -391,7 +393,7 @@ static void all_streams_come_back_at_once(void **state)
         assert_memory_equal(back, bytes + i * 10, size);
         close(fds[i]);
     }
-    assert_fails(BV_ESTORE, bv_gen_copy_all(g, refuse_target, NULL, 3, &err));
+    assert_fails(BV_ESTORE, bv_gen_copy_all(g, &(struct bv_gen_copy){.open_target = refuse_target}, &err));
 }
 
 static void a_reader_gives_the_same_bytes(void **state)

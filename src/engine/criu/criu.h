@@ -75,4 +75,6 @@ void criu_stream_close(struct bv_engine_stream *s);
 
 int criu_probe(struct bv_engine_info *ret, struct bv_error *err);
 int criu_dump(struct bv_engine_dump *d, struct bv_error *err);
+int criu_is_bulk(const char *image);
+int criu_leave_zeros(const struct bv_engine_thin *how, struct bv_error *err);
 int criu_restore(const struct bv_engine_restore *r, struct bv_error *err);

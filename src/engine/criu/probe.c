@@ -111,5 +111,7 @@ const struct bv_engine bv_engine_criu = {
     .stream_fd = criu_stream_fd,
     .stream_next = criu_stream_next,
     .stream_close = criu_stream_close,
+    .is_bulk = criu_is_bulk,
+    .leave_zeros = criu_leave_zeros,
     .restore = criu_restore,
 };
