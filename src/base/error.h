@@ -37,6 +37,8 @@
     X(BV_EPROTO, 117, "a malformed message was received")                                                              \
     X(BV_ENOCKPT, 118, "the job has no checkpoint")                                                                    \
     X(BV_EENDED, 119, "the job has already ended")                                                                     \
+    X(BV_ENOPROGRESS, 120, "the job makes no progress")                                                                \
+    X(BV_EATTEMPTS, 121, "the job has used up its attempts")                                                           \
     X(BV_EDIFFERS, 122, "a rehearsal ended otherwise than the undisturbed run")                                        \
     X(BV_EINCOMPARABLE, 123, "a rehearsal proves nothing: the command differs by itself, or ends too soon")            \
     X(BV_ENOEXEC, 126, "the command cannot be executed")                                                               \

@@ -27,6 +27,9 @@ static const char *const fault_points[] = {
     "checkpoint-manifest",  /* [writer]     the manifest is synced in the uncommitted directory */
     "checkpoint-commit",    /* [supervisor] about to rename */
     "checkpoint-committed", /* [supervisor] renamed and synced */
+    "last-verify",          /* [verifier]   the last checkpoint of an attempt is about to be read again */
+    "last-verified",        /* [supervisor] it is good, the job is about to be ended */
+    "last-end",             /* [supervisor] the attempt is about to be ended without a new checkpoint */
     "remove-begin",         /* [any]        a generation is about to be renamed out of sight */
     "remove-hidden",        /* [any]        it is out of sight, whole */
     "remove-half",          /* [any]        its manifest is gone, its packs are not */

@@ -72,7 +72,7 @@ int bv_cmd_restart(int argc, char **argv)
     autosettings struct bv_settings settings;
     autospec struct bv_spec spec = {0};
     autofree char *chdir_path = NULL;
-    struct bv_supervise_options o = {.restart_only = 1, .settings = &settings};
+    struct bv_supervise_options o = {.restart_only = 1, .settings = &settings, .advice_fd = -1};
     const char *copy = NULL, *job_file = NULL;
     char job[BV_JOB_ID_MAX + 1];
     int status;

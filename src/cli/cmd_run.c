@@ -131,7 +131,7 @@ int bv_cmd_run(int argc, char **argv)
     autosettings struct bv_settings settings;
     autospec struct bv_spec spec = {0};
     autofree char *chdir_path = NULL;
-    struct bv_supervise_options o = {.spec = &spec, .settings = &settings};
+    struct bv_supervise_options o = {.spec = &spec, .settings = &settings, .advice_fd = -1};
     struct bv_sched_job job = {0};
     const char *job_file = NULL;
     int status;

@@ -13,13 +13,9 @@
 #include "store/pin.h"
 
 static const char *const state_names[] = {
-    [CMD_NEW] = "new",
-    [CMD_STARTING] = "starting",
-    [CMD_RUNNING] = "running",
-    [CMD_ENDED] = "ended",
-    [CMD_CHECKPOINTED] = "checkpointed",
-    [CMD_FAILED] = "failed",
-    [CMD_INTERRUPTED] = "interrupted",
+    [CMD_NEW] = "new",       [CMD_STARTING] = "starting",         [CMD_RUNNING] = "running",
+    [CMD_ENDED] = "ended",   [CMD_CHECKPOINTED] = "checkpointed", [CMD_STOPPED] = "stopped",
+    [CMD_FAILED] = "failed", [CMD_INTERRUPTED] = "interrupted",
 };
 
 const char *cmd_state_name(enum cmd_state s)
@@ -55,6 +51,8 @@ static void judge_ended(struct cmd_job_state *s)
         snprintf(s->text, sizeof(s->text), "ended (signal %d)", number);
     } else if (status && strcmp(status, "checkpointed") == 0) {
         s->state = CMD_CHECKPOINTED;
+    } else if (status && strcmp(status, "stopped") == 0) {
+        s->state = CMD_STOPPED;
     } else {
         s->state = CMD_FAILED;
         snprintf(s->text, sizeof(s->text), "failed (%d)", number);

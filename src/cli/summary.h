@@ -15,6 +15,7 @@ enum cmd_state {
     CMD_RUNNING,      /* an attempt lives */
     CMD_ENDED,        /* the job ended, by itself or by a signal */
     CMD_CHECKPOINTED, /* a checkpoint ended the attempt: to be continued */
+    CMD_STOPPED,      /* the attempt was ended without a new checkpoint: to be continued */
     CMD_FAILED,       /* the attempt ended with an error of ours */
     CMD_INTERRUPTED,  /* the attempt has not ended, and does not live */
 };

@@ -51,7 +51,8 @@ int cmd_supervise(const struct bv_supervise_options *o)
     case BV_ENDED_SIGNAL:
         return die_of(outcome.number);
     case BV_ENDED_CHECKPOINTED:
-        return BV_CHECKPOINTED;
+    case BV_ENDED_STOPPED:
+        return o->settings->requeue_exit ? (int)o->settings->requeue_exit : BV_CHECKPOINTED;
     }
     return BV_EINTERNAL;
 }

@@ -58,6 +58,7 @@ struct bv_settings {
     struct bv_signal_actions on_signal; /* all BV_SIGNAL_PASS = none */
     double grace;                       /* from a signal that ends the attempt to its end, at most */
     double timeout;                     /* of one checkpoint */
+    int overrun;                        /* a deadline may be overrun, max_restarts times */
     unsigned max_restarts;              /* that an overrun may cost */
     double time_budget;                 /* of all attempts together, 0 = none */
     unsigned max_attempts;              /* 0 = no limit */

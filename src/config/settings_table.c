@@ -3,7 +3,7 @@
 
 #define AT(field) offsetof(struct bv_settings, field)
 #define NONE      {{"none", 0}}
-#define POLICY    (BV_FOR_BOTH | BV_PENDING)
+#define POLICY    BV_FOR_BOTH
 
 const struct bv_setting bv_setting_table[] = {
     {"store", 's', "DIR", NULL, "where checkpoints are kept (default: $BIVOUAC_STORE, bivouac.conf(5), ~/.bivouac)",
@@ -33,10 +33,12 @@ const struct bv_setting bv_setting_table[] = {
     {"on-signal", 0, "SIGNAL=ACTION,...", "none",
      "what a signal does: checkpoint, checkpoint-and-stop, ignore, pass; others go to the job", BV_TYPE_SIGNALS,
      AT(on_signal), .special = NONE, .flags = POLICY},
-    {"grace", 0, "TIME", "30s", "how long after checkpoint-and-stop the job may go on", BV_TYPE_DURATION, AT(grace),
+    {"grace", 0, "TIME", "30s", "how long after such a signal the attempt may last", BV_TYPE_DURATION, AT(grace),
      .flags = POLICY},
-    {"timeout", 0, "TIME", "1h", "give up a checkpoint that takes longer", BV_TYPE_DURATION, AT(timeout), .min = 1,
-     .flags = POLICY},
+    {"timeout", 0, "TIME", "180s", "give up a checkpoint that was not asked for by hand and takes longer",
+     BV_TYPE_DURATION, AT(timeout), .min = 1, .flags = POLICY},
+    {"overrun", 0, "yes|no", "no", "a deadline is a limit that may be overrun, max-restarts times", BV_TYPE_BOOL,
+     AT(overrun), .flags = POLICY},
     {"max-restarts", 0, "N", "2", "how often an overrun may restart the job", BV_TYPE_COUNT, AT(max_restarts),
      .flags = POLICY},
     {"time-budget", 0, "TIME", "none", "how long all attempts together may run", BV_TYPE_DURATION, AT(time_budget),

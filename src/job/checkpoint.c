@@ -15,7 +15,8 @@
 #include "base/log.h"
 #include "job/preflight.h"
 #include "job/supervisor_private.h"
-#include "proc/tree.h"
+
+static void committed(struct supervisor *s);
 
 static const char *const leave_names[] = {
     [BV_LEAVE_RUNNING] = "running",
@@ -42,25 +43,17 @@ static void clear(struct supervisor *s)
     close_fd(&c->staging);
     json_decref(c->content);
     json_decref(c->findings);
+    json_decref(c->written);
     bv_staging_remove(&s->job, s->attempt.number, NULL);
     *c = (struct checkpoint){.op_sock = -1, .staging = -1, .writer = {.sock = -1}};
 }
 
 /* How much memory the tree has, which is about what an uncompressed checkpoint takes. */
-static uint64_t tree_memory(struct supervisor *s)
+static uint64_t tree_memory(const struct supervisor *s)
 {
-    uint64_t sum = 0;
-    autopids struct bv_pids pids = {0};
-    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    pid_t root = supervisor_root_pid(s);
-    if (procfd < 0 || root <= 0 || bv_tree_scan(procfd, root, &pids, NULL) < 0)
-        return 0;
-    for (size_t i = 0; i < pids.count; i++) {
-        struct bv_task t;
-        if (bv_task_read(procfd, pids.pid[i], &t, NULL) == 0)
-            sum += t.rss;
-    }
-    return sum;
+    struct usage u = {0};
+    supervisor_usage(s, &u);
+    return u.memory;
 }
 
 /* The engine knows only that a write failed. */
@@ -119,6 +112,12 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     struct bv_error e = *why;
     struct checkpoint *c = &s->checkpoint;
     unsigned generation = c->generation;
+    if (c->state == CHECKPOINT_VERIFYING && !c->refuted) { /* whatever has happened: it is there */
+        committed(s);
+        return;
+    }
+    if (c->by_policy)
+        bv_warn("no checkpoint of job %s (%s): %s", s->job.id, c->reason, e.text);
     autojson json_t *fields = json_pack("{s:o}", "why", bv_json_bytes(c->reason));
     explain_space(s, &e);
     explain_block(s, &e);
@@ -129,12 +128,17 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     bv_json_set(fields, "code", json_string(bv_code_name(e.code)));
     bv_json_set(fields, "text", bv_json_bytes(e.text));
     bv_event_append(&s->job, "checkpoint-failed", s->attempt.number, fields, NULL);
+    policy_failed(s);
     control_answer(s, NULL, &e);
 }
 
 void checkpoint_on_deadline(struct supervisor *s)
 {
     struct bv_error e = {0};
+    if (s->checkpoint.state == CHECKPOINT_VERIFYING) {
+        committed(s);
+        return;
+    }
     bv_fail(&e, BV_ETIMEOUT, 0, "the checkpoint did not finish before its deadline and was given up; the job goes on");
     s->engine_died = s->checkpoint.state == CHECKPOINT_DUMPING;
     if (s->engine_died)
@@ -222,7 +226,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
         .staging = c->staging,
         .engine = s->engine,
         .stream = stream,
-        .expected_bytes = tree_memory(s),
+        .expected_bytes = c->memory,
         .retainer = &retainer,
         /* A guess that is too high would refuse what would fit. */
         .expected_stored = c->base ? s->shared_stored / 2 : 0,
@@ -253,6 +257,7 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
 {
     struct checkpoint *c = &s->checkpoint;
     bv_fault_point("checkpoint-begin");
+    c->memory = tree_memory(s);
     c->leave = leave;
     c->deadline = bv_deadline_in(timeout > 0 ? timeout : CHECKPOINT_TIMEOUT);
     c->begun_ns = bv_clock_ns(CLOCK_MONOTONIC);
@@ -264,6 +269,7 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
         return -1;
     }
     c->state = CHECKPOINT_PREPARING;
+    policy_begun(s);
     return 0;
 }
 
@@ -377,7 +383,12 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     bv_json_set(r, "generation", json_integer(c->generation));
     bv_json_set(r, "reason", json_string(c->reason));
     bv_json_set(r, "frozen_s", json_real((double)c->frozen_ns / 1e9));
-    bv_json_set(r, "total_s", json_real((double)(bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns) / 1e9));
+    bv_json_set(r, "total_s", json_real((double)c->total_ns / 1e9));
+    bv_json_set(r, "memory_bytes", json_integer((json_int_t)c->memory));
+    if (c->verified) {
+        bv_json_set(r, "verified", json_string(c->verified));
+        bv_json_set(r, "verify_s", json_real((double)(bv_clock_ns(CLOCK_MONOTONIC) - c->verify_ns) / 1e9));
+    }
     bv_json_set(r, "raw_bytes", json_incref(json_object_get(written, "raw_bytes")));
     bv_json_set(r, "new_bytes", json_incref(json_object_get(written, "new_bytes")));
     bv_json_set(r, "stored_bytes", json_incref(json_object_get(written, "stored_bytes")));
@@ -388,13 +399,11 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     return r;
 }
 
-static void committed(struct supervisor *s, const json_t *written)
+static void committed(struct supervisor *s)
 {
     struct checkpoint *c = &s->checkpoint;
     enum bv_leave leave = c->leave;
-    if (leave == BV_LEAVE_DEAD)
-        c->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns;
-    autojson json_t *result = result_of(s, written);
+    autojson json_t *result = result_of(s, c->written);
     note_checkpointed(s, result);
 
     /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
@@ -402,9 +411,11 @@ static void committed(struct supervisor *s, const json_t *written)
         bv_capsule_destroy(&s->capsule);
     if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
         s->left_stopped = 1;
+    policy_suspended(s);
     s->base = c->generation;
     if (c->base)
-        s->shared_stored = (uint64_t)json_integer_value(json_object_get(written, "stored_bytes"));
+        s->shared_stored = (uint64_t)json_integer_value(json_object_get(c->written, "stored_bytes"));
+    policy_committed(s);
     clear(s);
     struct bv_retainer retainer = supervisor_retainer(s);
     bv_retain(&retainer);
@@ -417,6 +428,64 @@ static void committed(struct supervisor *s, const json_t *written)
     }
 }
 
+/* With the tree still frozen: if the checkpoint is not good, the job goes on. */
+static int begin_verifying(struct supervisor *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (!c->verify)
+        return -1;
+    bv_writer_end(&c->writer);
+    c->verified = "no";
+    c->verify_ns = bv_clock_ns(CLOCK_MONOTONIC);
+    if (bv_verifier_start(&s->job, c->generation, &c->writer, NULL) < 0)
+        return -1;
+    c->state = CHECKPOINT_VERIFYING;
+    control_progress(s, "verify");
+    return 0;
+}
+
+static int on_written(struct supervisor *s, json_t *written, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (commit(s, err) < 0)
+        return -1;
+    c->written = json_incref(written);
+    c->total_ns = bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns;
+    if (c->leave == BV_LEAVE_DEAD)
+        c->frozen_ns = c->total_ns;
+    if (begin_verifying(s) < 0)
+        committed(s);
+    return 0;
+}
+
+/* What does not verify must not be what the job goes on from. */
+static void on_refuted(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    c->refuted = 1;
+    bv_generation_delete(&s->job, c->generation, NULL);
+    bv_wrap(err, "generation %u was written and does not verify", c->generation);
+}
+
+static void on_verifier(struct supervisor *s, const char *is, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (is && strcmp(is, "opened") == 0) {
+        c->verified = "index";
+        return;
+    }
+    if (is && strcmp(is, "failed") == 0 && err->code == BV_ECORRUPT) {
+        on_refuted(s, err);
+        checkpoint_fail(s, err);
+        return;
+    }
+    if (is && strcmp(is, "verified") == 0) {
+        c->verified = "all";
+        bv_fault_point("last-verified");
+    }
+    committed(s); /* also when the verifier itself could not work: that says nothing about the checkpoint */
+}
+
 void checkpoint_on_writer(struct supervisor *s)
 {
     struct checkpoint *c = &s->checkpoint;
@@ -424,18 +493,20 @@ void checkpoint_on_writer(struct supervisor *s)
     automsg struct bv_msg m = {0};
     int got = bv_msg_recv(c->writer.sock, &m, bv_deadline_in(5), &err);
     const char *is = got > 0 ? json_string_value(json_object_get(m.body, "is")) : NULL;
+    const char *text = json_string_value(json_object_get(m.body, "text"));
+    if (is && strcmp(is, "failed") == 0)
+        bv_fail(&err, (enum bv_code)json_integer_value(json_object_get(m.body, "code")), 0, "%s", text ? text : "");
+    if (c->state == CHECKPOINT_VERIFYING) {
+        on_verifier(s, is, &err);
+        return;
+    }
     if (is && strcmp(is, "ready") == 0) {
         if (dump(s, &err) == 0)
             return;
     } else if (is && strcmp(is, "written") == 0) {
-        if (commit(s, &err) == 0) {
-            committed(s, m.body);
+        if (on_written(s, m.body, &err) == 0)
             return;
-        }
-    } else if (is) {
-        const char *text = json_string_value(json_object_get(m.body, "text"));
-        bv_fail(&err, (enum bv_code)json_integer_value(json_object_get(m.body, "code")), 0, "%s", text ? text : "");
-    } else {
+    } else if (!err.code) {
         bv_fail(&err, BV_ESTORE, 0, "writing the checkpoint was interrupted: the writer died");
     }
     int fenced = err.code == BV_EFENCED;

@@ -133,13 +133,24 @@ static int open_job(struct supervisor *s, struct bv_error *err)
 
 /* A job that has ended, and is started again by its scheduler: by a signal it is the scheduler that ended it; an exit
  * is the job's own, and it is told again, so that nothing runs twice. */
-static int end_again(struct supervisor *s, int signaled, int number)
+static int end_again(struct supervisor *s, int number)
 {
-    if (signaled)
-        return 0;
     bv_note("job %s has already ended with exit status %d: there is nothing left to do", s->job.id, number);
     supervisor_end(s, BV_ENDED_EXIT, number);
     return 1;
+}
+
+/* A job that never comes to its end must not be run for ever. */
+static int check_attempts(struct supervisor *s, unsigned last, struct bv_error *err)
+{
+    unsigned most = s->options->settings->max_attempts;
+    if (!most || last + 1 < most)
+        return 0;
+    return bv_fail(
+        err, BV_EATTEMPTS, 0,
+        "job %s has had %u attempts, and --max-attempts allows %u: nothing was started, and what checkpoints it "
+        "has are kept",
+        s->job.id, last + 1, most);
 }
 
 /* Does the job still have something to do? 1 if not, and that is no error. */
@@ -154,10 +165,10 @@ static int check_ended(struct supervisor *s, struct bv_error *err)
     int number = (int)json_integer_value(json_object_get(last.outcome, "number"));
     int signaled = over && strcmp(status, "signaled") == 0;
     bv_attempt_info_free(&last);
-    if (!over || s->options->generation)
-        return 0;
+    if (!over || s->options->generation || (s->options->again && signaled))
+        return check_attempts(s, last.number, err);
     if (s->options->again)
-        return end_again(s, signaled, number);
+        return end_again(s, number);
     return bv_fail(err, BV_EENDED, 0,
                    "job %s has ended (%s %d): delete it to run it anew (bivouac delete %s), or name a generation to go "
                    "back to (bivouac restart %s@N)",
@@ -318,6 +329,9 @@ static int begin(struct supervisor *s, struct bv_error *err)
         say_start(s, &r);
         go_on(s, &r);
     }
+    if (rc == 0 && r.generation)
+        policy_started(s);
+    s->policy.restore_failed = rc < 0 && r.generation > 0 && !s->policy.interrupted;
     if (rc < 0 && err->code == BV_ECORRUPT && r.generation)
         bv_wrap(err, "generation %u of job %s", r.generation, s->job.id);
     restart_free(s, &r);
@@ -328,7 +342,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
 
 static json_t *outcome_json(const struct supervisor *s)
 {
-    static const char *const names[] = {"exited", "signaled", "checkpointed"};
+    static const char *const names[] = {"exited", "signaled", "checkpointed", "stopped"};
     if (s->failure.code)
         return json_pack("{s:s, s:i, s:o}", "status", "failed", "number", (int)s->failure.code, "text",
                          bv_json_bytes(s->failure.text));
@@ -350,6 +364,7 @@ static void finish(struct supervisor *s)
         bv_fail(&e, BV_EENDED, 0, "the attempt ended before the checkpoint was complete");
         checkpoint_fail(s, s->failure.code ? &s->failure : &e);
     }
+    policy_conclude(s);
     bv_capsule_destroy(&s->capsule);
     bv_staging_remove(&s->job, s->attempt.number, NULL); /* what a dump has written until now */
     supervisor_drain(s);
@@ -367,6 +382,7 @@ static void finish(struct supervisor *s)
             remove_checkpoints(s);
     }
     control_close(s);
+    policy_close(s);
     bv_attempt_close(&s->attempt);
 }
 
@@ -382,7 +398,10 @@ static int run(struct supervisor *s, struct bv_error *err)
         return -1;
 
     struct bv_error e = {0};
-    if (control_open(s, &e) < 0 || begin(s, &e) < 0)
+    policy_open(s);
+    if ((control_open(s, &e) < 0 || begin(s, &e) < 0) && s->policy.stopped_early)
+        supervisor_end(s, BV_ENDED_STOPPED, 0);
+    else if (e.code)
         supervisor_fail(s, &e);
     supervisor_loop(s);
     finish(s);

@@ -21,12 +21,15 @@ struct bv_supervise_options {
     int again;            /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
                              signal for the scheduler's doing, and an exit for the end, which is told again */
     const char *scheduler, *scheduler_job; /* which runs this attempt, and as what: for the history; NULL = none */
+    int advice_fd; /* SOCK_SEQPACKET on which the scheduler's watcher speaks (doc/format/control.md), the supervisor's
+                      own from now on; a standard descriptor, 0 to 2, or -1 = none */
 };
 
 enum bv_ending {
-    BV_ENDED_EXIT,   /* the job ended with status `number` */
-    BV_ENDED_SIGNAL, /* the job died of signal `number` */
-    BV_ENDED_CHECKPOINTED,
+    BV_ENDED_EXIT,         /* the job ended with status `number` */
+    BV_ENDED_SIGNAL,       /* the job died of signal `number` */
+    BV_ENDED_CHECKPOINTED, /* saved and ended, to be continued */
+    BV_ENDED_STOPPED,      /* ended without a new checkpoint: to be continued from the one before */
 };
 
 struct bv_outcome {

@@ -47,6 +47,9 @@ static int next_timer_ms(const struct supervisor *s)
         at = s->checkpoint.deadline.at_ns;
     if (s->abort_deadline.at_ns && s->abort_deadline.at_ns < at)
         at = s->abort_deadline.at_ns;
+    int64_t policy = policy_wake_ns(s);
+    if (policy < at)
+        at = policy;
     return bv_deadline_ms((struct bv_deadline){at});
 }
 
@@ -60,11 +63,27 @@ static void run_timers(struct supervisor *s)
         s->engine_died = 1;
         bv_capsule_abort(&s->capsule, NULL);
     }
+    if (!s->ended)
+        policy_run(s);
+}
+
+/* The whole job stops, and we do not: the lease is renewed, and whoever asks is answered. While an operation works in
+ * the capsule it would be stopped too, with the tree in its hands: then we wait for it. */
+static void suspend(struct supervisor *s)
+{
+    s->stop_wanted = s->operating;
+    if (s->operating)
+        return;
+    bv_capsule_signal(&s->capsule, SIGSTOP, 1, NULL);
+    s->left_stopped = 1;
+    policy_suspended(s);
 }
 
 /* To the job as if we were not there. */
 static void pass_signal(struct supervisor *s, int number)
 {
+    if (policy_signal(s, number))
+        return;
     switch (number) {
     case SIGCHLD:
     case SIGPIPE:
@@ -76,7 +95,11 @@ static void pass_signal(struct supervisor *s, int number)
         return;
     case SIGCONT:
         bv_capsule_signal(&s->capsule, SIGCONT, s->left_stopped, NULL);
-        s->left_stopped = 0;
+        s->left_stopped = s->stop_wanted = 0;
+        policy_suspended(s);
+        return;
+    case SIGTSTP:
+        suspend(s);
         return;
     default:
         bv_capsule_signal(&s->capsule, number, 0, NULL);
@@ -131,6 +154,7 @@ static void on_capsule(struct supervisor *s)
     switch (e.kind) {
     case BV_CAPSULE_STARTED:
         s->root = BV_FIRST_JOB_PID;
+        policy_started(s);
         return;
     case BV_CAPSULE_START_FAILED:
         supervisor_fail(s, &e.error);
@@ -144,6 +168,8 @@ static void on_capsule(struct supervisor *s)
         /* One that was given up may have written on while its directory was removed. */
         if (s->checkpoint.state == CHECKPOINT_NONE)
             bv_staging_remove(&s->job, s->attempt.number, NULL);
+        if (s->stop_wanted)
+            suspend(s);
         return;
     case BV_CAPSULE_TERMINAL:
         supervisor_terminal(s, e.fd);
@@ -162,6 +188,7 @@ enum {
     SLOT_LISTENER,
     SLOT_OPERATION,
     SLOT_WRITER,
+    SLOT_ADVICE,
     SLOT_RELAYS,
     SLOT_CLIENTS = SLOT_RELAYS + 3
 };
@@ -173,6 +200,7 @@ static void fill_slots(struct supervisor *s, struct pollfd p[POLL_MAX])
     p[SLOT_LISTENER] = (struct pollfd){.fd = s->listener, .events = POLLIN};
     p[SLOT_OPERATION] = (struct pollfd){.fd = checkpoint_operation_sock(s), .events = POLLIN};
     p[SLOT_WRITER] = (struct pollfd){.fd = checkpoint_writer_sock(s), .events = POLLIN};
+    p[SLOT_ADVICE] = (struct pollfd){.fd = policy_advice_fd(s), .events = POLLIN};
     for (int i = 0; i < 3; i++)
         p[SLOT_RELAYS + i] = s->relay[i] ? bv_relay_poll(s->relay[i]) : (struct pollfd){.fd = -1};
     for (int i = 0; i < CLIENTS_MAX; i++)
@@ -194,6 +222,8 @@ static void dispatch(struct supervisor *s, const struct pollfd p[POLL_MAX])
         checkpoint_on_operation(s);
     if (!s->ended && p[SLOT_CAPSULE].revents)
         on_capsule(s);
+    if (!s->ended && p[SLOT_ADVICE].revents)
+        policy_on_advice(s);
     if (!s->ended && p[SLOT_LISTENER].revents)
         control_accept(s);
     for (int i = 0; i < CLIENTS_MAX && !s->ended; i++)
@@ -218,9 +248,17 @@ void supervisor_loop(struct supervisor *s)
 static int interrupted(struct supervisor *s)
 {
     struct signalfd_siginfo si;
-    while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
-        if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT || si.ssi_signo == SIGHUP || si.ssi_signo == SIGQUIT)
-            return (int)si.ssi_signo;
+    while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+        int number = (int)si.ssi_signo;
+        enum policy_early meaning = policy_signal_early(s, number);
+        if (meaning == POLICY_EARLY_STOP)
+            return number;
+        if (meaning == POLICY_EARLY_PASS &&
+            (number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT)) {
+            s->policy.interrupted = 1;
+            return number;
+        }
+    }
     return 0;
 }
 

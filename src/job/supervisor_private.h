@@ -8,6 +8,7 @@
 #include "job/retain.h"
 #include "job/supervisor.h"
 #include "job/writer.h"
+#include "policy/policy.h"
 #include "store/attempt.h"
 #include "store/counter.h"
 #include "store/event.h"
@@ -28,6 +29,7 @@ enum checkpoint_state {
     CHECKPOINT_PREPARING, /* the writer gets its staging memory */
     CHECKPOINT_DUMPING,   /* the operation works in the capsule */
     CHECKPOINT_WRITING,   /* the writer works */
+    CHECKPOINT_VERIFYING, /* it is committed, and read once more before the job is ended */
 };
 
 struct checkpoint {
@@ -35,14 +37,45 @@ struct checkpoint {
     enum bv_leave leave;
     unsigned generation, base; /* the one in which its pages are looked for, 0 = none */
     struct bv_deadline deadline;
-    int64_t begun_ns, frozen_ns;
+    int64_t begun_ns, frozen_ns, total_ns;
     int staging;
     int op_sock;
     int streams; /* the engine's images come through pipes */
     struct bv_writer writer;
-    json_t *content;  /* of the manifest, being collected */
-    json_t *findings; /* of the preflight */
+    uint64_t memory;      /* of the tree when it began */
+    int by_policy;        /* nobody waits for it: what goes wrong is told to the user */
+    int verify;           /* before the job is ended */
+    int refuted;          /* it does not verify */
+    int64_t verify_ns;    /* when that began */
+    const char *verified; /* "all", "index" or "no" */
+    json_t *written;      /* what the writer has said */
+    json_t *content;      /* of the manifest, being collected */
+    json_t *findings;     /* of the preflight */
     char reason[64];
+};
+
+struct policy_last {
+    unsigned generation; /* 0 = none in this attempt */
+    int64_t at_ns;       /* realtime */
+    double frozen_s, total_s;
+    char why[64];
+};
+
+struct policy {
+    struct bv_policy policy;
+    int64_t ask_ns; /* monotonic: when it is to be asked again */
+    int advice;     /* -1 = none */
+    int64_t deaf_until_ns;
+    unsigned bad_advice;
+    struct policy_last last;
+    unsigned made;   /* checkpoints of this attempt */
+    double cpu_base; /* s that the tree had used when it began to run */
+    int no_progress_before, restore_failed, stopped_early, interrupted;
+};
+
+struct usage {
+    uint64_t memory; /* bytes, resident, of all processes together */
+    double cpu_s;    /* of all processes, and of those that have ended */
 };
 
 struct client {
@@ -89,8 +122,10 @@ struct supervisor {
     struct checkpoint checkpoint;
     int operating;                     /* an operation lives in the capsule */
     struct bv_deadline abort_deadline; /* when it is killed */
-    int left_stopped;                  /* by the last checkpoint */
-    int engine_died;                   /* in the middle of a dump: the tree may be damaged */
+    int left_stopped;                  /* by the last checkpoint, or because we were to stop */
+    int stop_wanted;                   /* when the operation has ended */
+    struct policy policy;
+    int engine_died; /* in the middle of a dump: the tree may be damaged */
 
     int ended; /* the loop is over */
     struct bv_outcome outcome;
@@ -103,6 +138,28 @@ void supervisor_fail(struct supervisor *s, const struct bv_error *e);
 struct bv_retainer supervisor_retainer(struct supervisor *s);
 /* Pid of the job's root as we see it, 0 if it is not to be found. */
 pid_t supervisor_root_pid(const struct supervisor *s);
+
+/* --- usage.c --- */
+int supervisor_usage(const struct supervisor *s, struct usage *ret); /* -1 if there is no tree */
+
+/* --- policy_driver.c --- */
+void policy_open(struct supervisor *s); /* when the attempt is claimed */
+void policy_close(struct supervisor *s);
+void policy_started(struct supervisor *s); /* the job runs */
+void policy_begun(struct supervisor *s);   /* a checkpoint, whoever has asked for it */
+void policy_committed(struct supervisor *s);
+void policy_failed(struct supervisor *s);
+void policy_suspended(struct supervisor *s);        /* or not any more: left_stopped has changed */
+void policy_run(struct supervisor *s);              /* when anything has happened, or policy_wake_ns() has come */
+int64_t policy_wake_ns(const struct supervisor *s); /* INT64_MAX = never */
+int policy_advice_fd(const struct supervisor *s);   /* what to poll, -1 = nothing */
+void policy_on_advice(struct supervisor *s);
+int policy_signal(struct supervisor *s, int number); /* 0 = it is the job's */
+enum policy_early { POLICY_EARLY_PASS, POLICY_EARLY_IGNORE, POLICY_EARLY_STOP };
+enum policy_early policy_signal_early(struct supervisor *s, int number); /* before the job runs */
+void policy_conclude(struct supervisor *s); /* the attempt has ended; may make a failure of it */
+json_t *policy_status_last(const struct supervisor *s);
+json_t *policy_status_next(const struct supervisor *s);
 
 /* --- supervisor_io.c --- */
 int supervisor_stdio_new(struct supervisor *s, struct bv_error *err);

@@ -142,9 +142,9 @@ static int write_generation(struct writer *w, struct bv_gen_stats *stats, struct
     return w->config->retainer ? bv_quota_enforce(w->config->retainer, err) : 0;
 }
 
-static void writer_main(const struct bv_writer_config *config, int sock)
+static void writer_main(const void *arg, int sock)
 {
-    struct writer w = {.config = config, .sock = sock};
+    struct writer w = {.config = arg, .sock = sock};
     struct bv_error err = {0};
     struct bv_gen_stats s = {0};
     prctl(PR_SET_NAME, "bivouac-writer");
@@ -164,7 +164,7 @@ static void writer_main(const struct bv_writer_config *config, int sock)
     _exit(rc < 0);
 }
 
-int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err)
+int bv_writer_fork(bv_writer_body *body, const void *arg, struct bv_writer *ret, struct bv_error *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -176,18 +176,25 @@ int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret
         if (getppid() != parent)
             _exit(1);
         close(pair[0]);
-        writer_main(config, pair[1]);
+        body(arg, pair[1]);
+        _exit(1);
     }
     int saved = errno;
     close(pair[1]);
-    if (config->stream)
-        config->engine->stream_close(config->stream);
     if (pid < 0) {
         close(pair[0]);
         return bv_fail(err, BV_EINTERNAL, saved, "cannot fork");
     }
     *ret = (struct bv_writer){.pid = pid, .sock = pair[0]};
     return 0;
+}
+
+int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err)
+{
+    int rc = bv_writer_fork(writer_main, config, ret, err);
+    if (config->stream)
+        config->engine->stream_close(config->stream);
+    return rc;
 }
 
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err)

@@ -38,8 +38,16 @@ struct bv_writer {
     int sock;
 };
 
+/* Such a process with another body, which ends by _exit() and dies with its parent. */
+typedef void bv_writer_body(const void *arg, int sock);
+int bv_writer_fork(bv_writer_body *body, const void *arg, struct bv_writer *ret, struct bv_error *err);
+
 int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err);
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err);
+
+/* The process that reads a committed generation once more: {is: opened} when manifest and index are good, then {is:
+ * verified} when every block is, or {is: failed, code, text}. It is talked to and ended like a writer. */
+int bv_verifier_start(const struct bv_job *job, unsigned generation, struct bv_writer *ret, struct bv_error *err);
 
 /* Kill it if it still runs, and reap it. */
 void bv_writer_end(struct bv_writer *w);

@@ -20,6 +20,9 @@
 #define RETRY_MOST   900.0 /* s, or the period if that is longer */
 #define RETRY_LAST   60.0  /* s, the same for the last checkpoint */
 
+#define GROWTH_S    1.0  /* over which a growth is measured, at least */
+#define GROWTH_MOST 1e15 /* bytes, whatever the rate was */
+
 enum { SAID_SLOW = 1, SAID_NO_TIME = 2, SAID_LIMIT = 4 };
 
 static double seconds(int64_t ns)
@@ -66,13 +69,16 @@ void bv_policy_deadline(struct bv_policy *p, enum bv_policy_deadline from, int64
 
 void bv_policy_memory(struct bv_policy *p, struct bv_policy_time now, uint64_t bytes)
 {
-    double elapsed = seconds(now.mono_ns - p->memory_ns);
-    if (p->memory_ns && elapsed > 0) {
-        double rate = bytes > p->memory ? (double)(bytes - p->memory) / elapsed : 0;
+    double elapsed = seconds(now.mono_ns - p->grown_ns);
+    p->memory = bytes;
+    if (p->grown_ns && elapsed < GROWTH_S)
+        return;
+    if (p->grown_ns) {
+        double rate = bytes > p->grown_from ? (double)(bytes - p->grown_from) / elapsed : 0;
         p->growth = most(rate, p->growth / 2); /* one quiet moment does not end a growth */
     }
-    p->memory = bytes;
-    p->memory_ns = now.mono_ns;
+    p->grown_from = bytes;
+    p->grown_ns = now.mono_ns;
 }
 
 void bv_policy_suspended(struct bv_policy *p, int suspended)
@@ -159,7 +165,8 @@ static double look_s(double until)
 static double need(const struct bv_policy *p, double ahead)
 {
     double now = bv_costs_predict(&p->costs, p->memory);
-    return bv_costs_predict(&p->costs, p->memory + (uint64_t)(p->growth * (ahead + now)));
+    double more = least(p->growth * (ahead + now), GROWTH_MOST);
+    return bv_costs_predict(&p->costs, p->memory + (uint64_t)more);
 }
 
 /* Seconds until the last checkpoint before the deadline is to begin; INFINITY without a deadline. */
@@ -258,7 +265,7 @@ static struct bv_policy_action no_time(struct bv_policy *p, double left, double 
     }
     if (!(p->said & SAID_NO_TIME))
         return say(p, SAID_NO_TIME, why,
-                   "%.1f s are left and a checkpoint takes about %.1f s: none is made, the last one is kept",
+                   "%.2f s are left and a checkpoint takes about %.2f s: none is made, the last one is kept",
                    most(left, 0), needed);
     if (p->stopping)
         return act(BV_POLICY_END, why);

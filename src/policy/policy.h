@@ -43,8 +43,9 @@ struct bv_policy {
 
     int64_t begun_ns; /* the attempt */
     uint64_t memory;
-    double growth; /* bytes/s, >= 0 */
-    int64_t memory_ns;
+    double growth;       /* bytes/s, >= 0 */
+    uint64_t grown_from; /* what it was at grown_ns */
+    int64_t grown_ns;
 
     int64_t anchor_ns; /* from where the period counts */
     int64_t retry_ns;  /* not before, after a failure; 0 = no failure */

@@ -63,11 +63,13 @@ static int parse_stat(const char *text, struct bv_task *ret)
     snprintf(t.comm, sizeof(t.comm), "%.*s", (int)(close - open - 1), open + 1);
 
     long long rss_pages;
-    int n =
-        sscanf(close + 1, " %c %d %d %d %d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %d %*d %llu %*u %lld",
-               &t.state, &t.ppid, &t.pgid, &t.sid, &t.tty, &t.utime, &t.stime, &t.threads, &t.start_time, &rss_pages);
-    if (n != 10)
+    unsigned long long cutime, cstime;
+    int n = sscanf(
+        close + 1, " %c %d %d %d %d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %d %*d %llu %*u %lld", &t.state,
+        &t.ppid, &t.pgid, &t.sid, &t.tty, &t.utime, &t.stime, &cutime, &cstime, &t.threads, &t.start_time, &rss_pages);
+    if (n != 12)
         return -1;
+    t.children_time = cutime + cstime;
     t.rss = rss_pages > 0 ? (unsigned long long)rss_pages * (unsigned long long)sysconf(_SC_PAGESIZE) : 0;
     *ret = t;
     return 0;

@@ -28,11 +28,12 @@ struct bv_task {
     pid_t pid, ppid, pgid, sid;
     char state; /* R S D T t Z X I (proc(5)) */
     char comm[64];
-    unsigned long long start_time;   /* clock ticks since boot; with the pid it names a process for ever */
-    unsigned long long utime, stime; /* clock ticks */
-    unsigned long long rss;          /* bytes */
-    int tty;                         /* device number of the controlling terminal, 0 if none */
-    int seccomp;                     /* 0 none, 1 strict, 2 filter */
+    unsigned long long start_time;    /* clock ticks since boot; with the pid it names a process for ever */
+    unsigned long long utime, stime;  /* clock ticks */
+    unsigned long long children_time; /* ... of children that have ended and were waited for */
+    unsigned long long rss;           /* bytes */
+    int tty;                          /* device number of the controlling terminal, 0 if none */
+    int seccomp;                      /* 0 none, 1 strict, 2 filter */
     int threads;
 };
 int bv_task_read(int procfd, pid_t pid, struct bv_task *ret, struct bv_error *err);

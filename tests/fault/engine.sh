@@ -112,8 +112,8 @@ steps_crash
 
 # --- restarts
 restart_with "an engine that fails" "exit 1" 108 "criu"
-restart_with "an engine that is killed" "kill -KILL \$\$" 108 "criu"
-restart_with "an engine that talks nonsense" "echo nonsense >&\$sock; exec sleep 1000" 108 "criu"
+restart_with "an engine that is killed" "kill -KILL \$\$" 120 "criu"
+restart_with "an engine that talks nonsense" "echo nonsense >&\$sock; exec sleep 1000" 120 "criu"
 
 fake_criu "touch $work/hangs; exec sleep 1000"
 steps_start

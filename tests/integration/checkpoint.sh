@@ -30,7 +30,7 @@ ok "both verify" bv verify one
 
 # JSON.
 bv checkpoint one --json >json
-is "$(keys_of . <json)" "drain_s frozen_s generation job new_bytes ok raw_bytes reason stored_bytes sync_s total_s warnings write_s" \
+is "$(keys_of . <json)" "drain_s frozen_s generation job memory_bytes new_bytes ok raw_bytes reason stored_bytes sync_s total_s warnings write_s" \
     "--json: the keys of a result"
 is "$(jq -c '[.job, .generation, .reason, .ok, .warnings]' json)" '["one",6,"request",true,[]]' "and their values"
 ok "bytes and seconds are numbers" jq -e \

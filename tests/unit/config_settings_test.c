@@ -31,7 +31,7 @@ static void every_setting_is_described_once_and_has_a_good_default(void **state)
     assert_float_equal(s.every, BV_EVERY_OFF, 0);
     assert_float_equal(s.lead, BV_LEAD_AUTO, 0);
     assert_float_equal(s.mtbf, 86400, 0);
-    assert_float_equal(s.timeout, 3600, 0);
+    assert_float_equal(s.timeout, 180, 0);
     assert_float_equal(s.lease, 60, 0);
     assert_true(s.capture_limit == 256ULL << 20 && s.staging == 0 && s.quota_store == 0);
     assert_int_equal(s.requeue_exit, 85);
