@@ -245,11 +245,28 @@ int bv_copy_file(int from, int to, off_t size, int *ret_reflinked)
     return 0;
 }
 
-static int remove_below(int dirfd, struct bv_error *err)
+/* --- removing --- */
+
+/* A directory that is being emptied. However deep a tree is, two are open at a time: what lies below the second is
+ * moved up into the first, and is then one of its entries. */
+struct removal {
+    int top;
+    unsigned moved;
+};
+
+static int fail_remove(const char *name, struct bv_error *err)
 {
-    autoclosedir DIR *dir = fdopendir(dirfd);
+    return bv_fail(err, BV_ESTORE, errno, "cannot remove %s", name);
+}
+
+/* Returns 0 or -1 when `each` does, or the directory cannot be read. */
+static int each_entry(int dirfd, int (*each)(struct removal *r, int dirfd, const char *name, struct bv_error *err),
+                      struct removal *r, struct bv_error *err)
+{
+    int again = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoclosedir DIR *dir = again < 0 ? NULL : fdopendir(again);
     if (!dir) {
-        close(dirfd);
+        bv_cleanup_close(&again);
         return bv_fail(err, BV_ESTORE, errno, "cannot list a directory");
     }
     for (;;) {
@@ -257,26 +274,67 @@ static int remove_below(int dirfd, struct bv_error *err)
         struct dirent *e = readdir(dir);
         if (!e)
             return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory") : 0;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (bv_remove_tree(dirfd, e->d_name, err) < 0)
-            return bv_wrap(err, "%s", e->d_name);
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && each(r, dirfd, e->d_name, err) < 0)
+            return -1;
     }
+}
+
+/* 1 = it is a directory. */
+static int remove_file(int dirfd, const char *name, struct bv_error *err)
+{
+    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    return errno == EISDIR || errno == EPERM ? 1 : fail_remove(name, err);
+}
+
+static int remove_empty(int dirfd, const char *name, struct bv_error *err)
+{
+    return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? fail_remove(name, err) : 0;
+}
+
+static int lift(struct removal *r, int dirfd, const char *name, struct bv_error *err)
+{
+    char lifted[64];
+    int kind = remove_file(dirfd, name, err);
+    if (kind <= 0 || unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
+        return kind < 0 ? -1 : 0;
+    do
+        snprintf(lifted, sizeof(lifted), ".lifted-%u", r->moved++);
+    while (faccessat(r->top, lifted, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+    return renameat(dirfd, name, r->top, lifted) < 0 && errno != ENOENT ? fail_remove(name, err) : 0;
+}
+
+static int open_below(int dirfd, const char *name, struct bv_error *err)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? bv_fail(err, BV_ESTORE, errno, "cannot open %s", name) : fd;
+}
+
+static int remove_entry(struct removal *r, int dirfd, const char *name, struct bv_error *err)
+{
+    int kind = remove_file(dirfd, name, err);
+    if (kind <= 0)
+        return kind;
+    autoclose int fd = open_below(dirfd, name, err);
+    if (fd < 0)
+        return -1;
+    return each_entry(fd, lift, r, err) < 0 ? bv_wrap(err, "%s", name) : remove_empty(dirfd, name, err);
 }
 
 int bv_remove_tree(int dirfd, const char *name, struct bv_error *err)
 {
-    if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM)
-        return bv_fail(err, BV_ESTORE, errno, "cannot remove %s", name);
-
-    int sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (sub < 0)
-        return bv_fail(err, BV_ESTORE, errno, "cannot open %s", name);
-    if (remove_below(sub, err) < 0)
+    int kind = remove_file(dirfd, name, err);
+    if (kind <= 0)
+        return kind;
+    autoclose int top = open_below(dirfd, name, err);
+    struct removal r = {.top = top};
+    unsigned before;
+    if (top < 0)
         return -1;
-    if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        return bv_fail(err, BV_ESTORE, errno, "cannot remove %s", name);
-    return 0;
+    do {
+        before = r.moved;
+        if (each_entry(top, remove_entry, &r, err) < 0)
+            return bv_wrap(err, "%s", name);
+    } while (r.moved != before); /* what was moved up meanwhile may not have been listed */
+    return remove_empty(dirfd, name, err);
 }

@@ -35,5 +35,6 @@ int bv_publish(int dirfd, const char *name, const void *bytes, size_t size, int 
  * else read/write; holes stay holes where SEEK_DATA works. Returns 0, or -1 with errno. *ret_reflinked may be NULL. */
 int bv_copy_file(int from, int to, off_t size, int *ret_reflinked);
 
-/* Remove `name` in `dirfd` and everything below it, without following links. Missing is success. */
+/* Remove `name` in `dirfd` and everything below it, without following links, with a fixed number of descriptors however
+ * deep it is. Missing is success. */
 int bv_remove_tree(int dirfd, const char *name, struct bv_error *err);

@@ -130,14 +130,18 @@ int rollback_keep(struct rollback *r, int fd, uint64_t from, const char *path, c
     return 0;
 }
 
-/* Create the directories on the way to `path`, for a file that goes back into one that was removed. */
+/* Create the directories on the way to `path`, for a file that goes back into one that was removed; not where a link
+ * leads now. What fails here the creation of the file will tell. */
 static void make_parents(const char *path)
 {
     autofree char *part = bv_strdup(path);
-    for (char *p = part + 1; (p = strchr(p, '/')); *p++ = '/') {
-        *p = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            return; /* creating the file will tell */
+    autoclose int dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (char *name = part + 1, *end; dir >= 0 && (end = strchr(name, '/')); name = end + 1) {
+        *end = '\0';
+        mkdirat(dir, name, 0700); /* where it exists, file systems differ in what they say */
+        int below = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close_fd(&dir);
+        dir = below;
     }
 }
 

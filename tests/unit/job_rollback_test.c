@@ -2,6 +2,8 @@
 /* Files are captured from a real process, changed as a future that is discarded would, and put back. */
 #include "job_files_fixture.h"
 
+#include "job/rollback_private.h"
+
 #include <sys/sysmacros.h>
 
 static int put_back(struct files_fixture *f, int accept_changed, json_t **ret_kept, struct bv_error *err)
@@ -259,6 +261,18 @@ static void a_link_in_the_place_of_a_directory_on_the_way_is_refused(void **stat
     assert_int_equal(unlinkat(f->dir->fd, "elsewhere/log", 0), 0);
     assert_fails(BV_ECHANGED, put_back(f, 0, &kept, &err));
     assert_missing(f->dir->fd, "elsewhere/log");
+}
+
+static void no_directory_is_made_where_a_link_leads(void **state)
+{
+    struct files_fixture *f = *state;
+    autofree char *path = path_in(f->dir, "data/sub/deep/log");
+    struct rollback r = {.files = -1, .kept_fd = -1};
+    struct rollback_entry e = {.path = path, .content = 0};
+    assert_int_equal(mkdirat(f->dir->fd, "elsewhere", 0700), 0);
+    assert_int_equal(symlinkat("../elsewhere", f->work, "sub"), 0);
+    assert_fails_saying(BV_ECHANGED, "/data/sub/deep/log", rollback_put_back(&r, &e, &err));
+    assert_missing(f->dir->fd, "elsewhere/deep");
 }
 
 static void what_is_no_regular_file_any_more_is_refused(void **state)
@@ -552,6 +566,7 @@ int main(void)
         files_test(a_file_open_for_reading_is_nobody_s_to_change_back),
         files_test(a_link_in_the_place_of_a_file_is_refused),
         files_test(a_link_in_the_place_of_a_directory_on_the_way_is_refused),
+        files_test(no_directory_is_made_where_a_link_leads),
         files_test(what_is_no_regular_file_any_more_is_refused),
         files_test(a_copy_that_is_missing_or_of_another_length_is_noticed),
         files_test(a_directory_becomes_what_it_was),
