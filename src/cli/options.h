@@ -27,7 +27,7 @@ struct cmd_option {
     char letter;          /* 0 = none */
     const char *name;     /* of the long option */
     const char *argument; /* what the help calls its value; NULL = it has none */
-    const char *help;     /* NULL = not in the help; "\n" begins another line of it */
+    const char *help;     /* NULL = not in the help */
     /* What becomes of it, the first of these that is set: */
     int (*take)(const char *text, void *to, struct bv_error *err); /* is given the value */
     const struct bv_setting *setting;                              /* set in `to`, a struct bv_settings */

@@ -15,9 +15,10 @@
 /* The site file and the job file: INI with one section, [run]. libinih splits the lines; what it would take silently
  * (lines cut, lines that go on the one before, sections without keys) is refused before it gets there. */
 
-#define FILE_MAX (64 << 10)
-#define SECTION  "[run]"
-#define BLANKS   " \t\r"
+#define FILE_MAX        (64 << 10)
+#define SECTION         "[run]"
+#define BLANKS          " \t\r"
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin a text with it */
 
 struct reading {
     struct bv_settings *settings;
@@ -119,6 +120,10 @@ static int take_pair(void *arg, const char *section, const char *key, const char
 int bv_settings_parse(struct bv_settings *s, const char *text, size_t size, const char *name, enum bv_layer layer,
                       struct bv_error *err)
 {
+    if (size >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+        text += strlen(BYTE_ORDER_MARK);
+        size -= strlen(BYTE_ORDER_MARK);
+    }
     struct reading r = {.settings = s, .name = name, .layer = layer, .at = text, .end = text + size, .err = err};
     int wrong = ini_parse_stream(next_line, &r, take_pair, &r);
     if (!r.failed && wrong) {

@@ -125,6 +125,7 @@ static void a_file_has_keys_in_one_section(void **state)
     assert_int_equal(s.private_network, 1);
     assert_string_equal(s.source[bv_setting_find("network") - bv_setting_table].where, "F:7");
     assert_ok(parse(&s, "", BV_LAYER_SITE, &err));
+    assert_ok(parse(&s, "\xef\xbb\xbf[run]\nlease=5m", BV_LAYER_SITE, &err));
 }
 
 static void a_wrong_line_is_named_with_its_reason(void **state)
