@@ -17,6 +17,7 @@ int bv_cmd_show(int argc, char **argv);
 int bv_cmd_history(int argc, char **argv);
 int bv_cmd_top(int argc, char **argv);
 int bv_cmd_metrics(int argc, char **argv);
+int bv_cmd_report(int argc, char **argv);
 int bv_cmd_verify(int argc, char **argv);
 int bv_cmd_delete(int argc, char **argv);
 int bv_cmd_pin(int argc, char **argv);

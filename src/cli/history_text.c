@@ -131,6 +131,23 @@ static char *say_checkpoint_failed(const json_t *e)
     return bv_asprintf("checkpoint failed%s: %s", why, text);
 }
 
+static char *say_removed(const json_t *e)
+{
+    autofree char *why = part(e, " (", "why", ")");
+    return bv_asprintf("checkpoint @%d was removed%s", (int)number(e, "generation"), why);
+}
+
+static char *say_pinned(const json_t *e)
+{
+    autofree char *reason = part(e, ": ", "reason", "");
+    return bv_asprintf("checkpoint @%d was pinned%s", (int)number(e, "generation"), reason);
+}
+
+static char *say_unpinned(const json_t *e)
+{
+    return bv_asprintf("checkpoint @%d is not pinned any more", (int)number(e, "generation"));
+}
+
 static char *say_fell_back(const json_t *e)
 {
     autofree char *text = text_of(e, "text");
@@ -212,6 +229,9 @@ static char *sentence(const json_t *e)
         {"restarted", say_restarted},
         {"checkpointed", say_checkpointed},
         {"checkpoint-failed", say_checkpoint_failed},
+        {"removed", say_removed},
+        {"pinned", say_pinned},
+        {"unpinned", say_unpinned},
         {"fell-back", say_fell_back},
         {"rolled-back", say_rolled_back},
         {"imported", say_imported},

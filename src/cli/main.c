@@ -19,6 +19,7 @@ static const struct {
     {"show", bv_cmd_show, "show a job, or one of its checkpoints"},
     {"history", bv_cmd_history, "tell what became of a job, over all its attempts"},
     {"top", bv_cmd_top, "show the jobs that run, and what their checkpoints cost"},
+    {"report", bv_cmd_report, "write a page with plots about a job"},
     {"metrics", bv_cmd_metrics, "print figures of all jobs for Prometheus"},
     {"verify", bv_cmd_verify, "read checkpoints and check every byte"},
     {"delete", bv_cmd_delete, "remove a job, or one of its checkpoints"},

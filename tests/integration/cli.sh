@@ -6,7 +6,7 @@ set -euo pipefail
 
 mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint config delete doctor export history import list metrics pin preflight prune rehearse restart run show top unpin verify " \
+    "checkpoint config delete doctor export history import list metrics pin preflight prune rehearse report restart run show top unpin verify " \
     "the help names every command"
 
 is "$(status_of bv)" 2 "without a command: usage"
@@ -70,6 +70,8 @@ refused 'no setting .leese.: do you mean lease' config lease leese
 refused 'no argument' list a
 refused 'exactly one JOB' show
 refused 'exactly one JOB' history
+refused 'exactly one JOB' report --html x
+refused 'html' report a
 refused 'no argument' top a
 refused 'no argument' metrics a
 refused 'exactly one JOB' verify
