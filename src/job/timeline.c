@@ -7,10 +7,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define NUMBER_MAX   999999u /* of attempts and generations */
-#define SECONDS_MAX  1e10    /* of any duration: what is more is a lie */
-#define LATE_WRITERS 8       /* attempts that may still write into the history when newer ones do */
-#define NONE         SIZE_MAX
+#define NUMBER_MAX    999999u /* of attempts and generations */
+#define SECONDS_MAX   1e10    /* of any duration: what is more is a lie */
+#define SECONDS_LEAST 1e-3    /* of what was lost: less is rounding */
+#define LATE_WRITERS  8       /* attempts that may still write into the history when newer ones do */
+#define NONE          SIZE_MAX
 
 /* What is known of an attempt until now, and is of no use to the reader. */
 struct progress {
@@ -369,7 +370,9 @@ static void sum_up(struct bv_timeline *t)
 {
     for (size_t i = 0; i < t->attempts; i++) {
         struct bv_timeline_attempt *a = &t->attempt[i];
-        a->lost_s = at_least_zero(a->running_s - (a->useful_s - a->position_s));
+        a->lost_s = a->running_s - (a->useful_s - a->position_s);
+        if (a->lost_s < SECONDS_LEAST)
+            a->lost_s = 0;
         t->failures += a->failures;
         t->running_s += a->running_s;
         t->frozen_s += a->frozen_s;
