@@ -22,7 +22,7 @@ demo: ## show what Bivouac does
 check: ## run the tests: make check SUITE=unit,apps (all: tests/check --help)
 	tests/check $(SUITE)
 
-bench: ## measure against CRIU alone, 40 minutes; QUICK=1: 5; ROWS=NAME,... for some (bench/README.md)
+bench: ## measure against CRIU alone, 25 minutes; QUICK=1: 5; ROWS=NAME,... for some (bench/README.md)
 	rm -rf build/bench.new && mkdir -p build && install -d -m 777 build/bench.new
 	testbed/run --user alice -- /src/bench/bench $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) \
 		--output /src/build/bench.new; \
