@@ -2,12 +2,15 @@
 #include "job/slabs.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/mem.h"
 
-#define SLABS_MIN 4
-#define HUGE_PAGE (2u << 20)
+#define SLABS_MIN  4
+#define HUGE_PAGE  (2u << 20)
+#define SLAB_ALIGN 4096u /* what the writer wants */
 
 struct node {
     struct bv_slab slab; /* first: a slab is its node */
@@ -102,7 +105,11 @@ static void release_extra(void *arg, struct bv_slab *slab)
 static struct bv_slab *new_extra(void)
 {
     struct bv_slab *slab = bv_alloc(sizeof(*slab));
-    *slab = (struct bv_slab){.bytes = aligned_alloc(HUGE_PAGE, BV_SLAB), .release = release_extra};
+    *slab = (struct bv_slab){.bytes = aligned_alloc(SLAB_ALIGN, BV_SLAB), .release = release_extra};
+    if (!slab->bytes) {
+        fputs("bivouac: out of memory\n", stderr);
+        abort();
+    }
     return slab;
 }
 
