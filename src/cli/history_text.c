@@ -148,6 +148,31 @@ static char *say_unpinned(const json_t *e)
     return bv_asprintf("checkpoint @%d is not pinned any more", (int)number(e, "generation"));
 }
 
+static char *say_checkpoint_skipped(const json_t *e)
+{
+    autofree char *why = part(e, " (", "why", ")");
+    autofree char *text = text_of(e, "text");
+    return bv_asprintf("no checkpoint is made%s: %s", why, text);
+}
+
+static char *say_deadline(const json_t *e)
+{
+    char time[BV_TIME_TEXT];
+    const json_t *at = json_object_get(e, "at");
+    double seconds = json_is_number(at) ? json_number_value(at) : -1;
+    autofree char *why = part(e, " (", "why", ")");
+    if (seconds < 0 || seconds > 9e9)
+        return bv_asprintf("no deadline is known any more%s", why);
+    bv_time_text((int64_t)(seconds * 1e9), time);
+    return bv_asprintf("the deadline is %.10s %.8sZ%s", time, time + 11, why);
+}
+
+static char *say_no_progress(const json_t *e)
+{
+    autofree char *why = part(e, " (", "why", ")");
+    return bv_asprintf("attempt %d has made no progress%s", (int)number(e, "attempt"), why);
+}
+
 static char *say_fell_back(const json_t *e)
 {
     autofree char *text = text_of(e, "text");
@@ -229,6 +254,9 @@ static char *sentence(const json_t *e)
         {"restarted", say_restarted},
         {"checkpointed", say_checkpointed},
         {"checkpoint-failed", say_checkpoint_failed},
+        {"checkpoint-skipped", say_checkpoint_skipped},
+        {"deadline", say_deadline},
+        {"no-progress", say_no_progress},
         {"removed", say_removed},
         {"pinned", say_pinned},
         {"unpinned", say_unpinned},

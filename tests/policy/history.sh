@@ -90,6 +90,10 @@ bv run --job 'evil' -- printf $'\e[2J\x07' >/dev/null
 unlike "$(bv history evil)" $'\e|\x07' "no control character reaches the terminal"
 like "$(bv history evil)" '\\x1b\[2J' "they are shown as text"
 
+# Deadlines.
+bv run --job hurried --deadline +1h -- true
+like "$(bv history hurried)" 'the deadline is 20[0-9-]+ [0-9:]+Z \(deadline\)' "a deadline is told as a time"
+
 # Carried to another store.
 hold carried
 ok "a checkpoint" bv checkpoint carried

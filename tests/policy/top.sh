@@ -31,6 +31,7 @@ is "$(keys_of '.jobs[0]' <json)" \
 is "$(jq -c '.jobs[0] | [.generation, .answers, .here, .pid, .attempt]' json)" "[1,true,true,$one,0]" "--json: values"
 is "$(jq '.jobs[0] | .elapsed_s > 0 and .age_s >= 0 and .cost > 0 and .cost < 1 and .efficiency > 0 and .efficiency <= 1' json)" \
     true "--json: figures"
+is "$(jq '.jobs[0] | .memory_bytes > 100000 and .cpu_s >= 0' json)" true "--json: what the supervisor tells"
 is "$(jq -c '.jobs[1] | [.generation, .age_s, .cost]' json)" '[null,null,0.0]' "--json: of one without checkpoints"
 
 # Two stores.
