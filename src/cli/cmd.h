@@ -12,6 +12,7 @@
 int bv_cmd_run(int argc, char **argv);
 int bv_cmd_checkpoint(int argc, char **argv);
 int bv_cmd_restart(int argc, char **argv);
+int bv_cmd_migrate(int argc, char **argv);
 int bv_cmd_list(int argc, char **argv);
 int bv_cmd_show(int argc, char **argv);
 int bv_cmd_history(int argc, char **argv);

@@ -5,21 +5,20 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
-#include "job/client.h"
 
 static const struct cmd_syntax syntax = {
     .name = "checkpoint",
     .usage = "[OPTION]... JOB",
     .text =
         "Save the state of running JOB as a new generation, and let it go on. Returns when the checkpoint is committed, or\n"
-        "has failed; then the job goes on and the previous checkpoint is intact.\n",
+        "has failed; then the job goes on and the previous checkpoint is intact. A scheduler's job is reached on its node.\n",
 };
 
 struct request {
-    const char *store, *leave;
-    double timeout;
+    struct cmd_ask ask;
     int json;
 };
 
@@ -30,31 +29,13 @@ static void on_progress(void *arg, const char *phase)
         fprintf(stderr, "\r\033[K%s", strcmp(phase, "dump") == 0 ? "freezing and reading the job ..." : "writing ...");
 }
 
-static int ask(const struct request *r, const char *job_id, json_t **ret, struct bv_error *err)
+static int take_reason(const char *text, void *to, struct bv_error *err)
 {
-    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
-    autojob struct bv_job job = {.dirfd = -1};
-    struct bv_attempt_info last;
-    unsigned generation;
-    if (cmd_open_store(r->store, &store, err) < 0 || cmd_open_job(&store, job_id, &job, &generation, err) < 0)
-        return -1;
-    if (generation)
-        return bv_fail(err, BV_EUSAGE, 0, "a checkpoint is made of a job, not of a generation: leave @%u away",
-                       generation);
-    int got = bv_attempt_last(&job, &last, err);
-    if (got < 0)
-        return -1;
-    if (got == 0)
-        return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running", job.id);
-
-    autojson json_t *request = json_pack("{s:s, s:s, s:f, s:s}", "op", "checkpoint", "leave", r->leave, "timeout",
-                                         r->timeout, "reason", "request");
-    /* The supervisor keeps the deadline; ours only catches a supervisor that hangs. */
-    struct bv_client_call_options how = {
-        .timeout = r->timeout > 0 ? r->timeout + 60 : 0, .progress = on_progress, .arg = (void *)r};
-    int rc = bv_client_call(job.id, &last, request, &how, ret, err);
-    bv_attempt_info_free(&last);
-    return rc;
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-:");
+    if (n == 0 || n > 32 || text[n])
+        return bv_fail(err, BV_EUSAGE, 0, "write one word of 32 letters, digits, - and : at most, not '%.40s'", text);
+    *(const char **)to = text;
+    return 0;
 }
 
 static void print_result(const json_t *result)
@@ -78,16 +59,19 @@ static void print_result(const json_t *result)
 int bv_cmd_checkpoint(int argc, char **argv)
 {
     struct bv_error err = {0};
-    struct request r = {.leave = "running"};
+    struct request r = {.ask = {.leave = "running", .reason = "request"}};
+    char host[65];
     autojson json_t *result = NULL;
     int status;
     const struct cmd_option options[] = {
         {'k', "kill", NULL, "end the job when the checkpoint is committed; its supervisor exits with status 85",
-         .word = "dead", .to = &r.leave},
+         .word = "dead", .to = &r.ask.leave},
         {0, "stop", NULL, "leave the job stopped; SIGCONT to its supervisor lets it go on", .word = "stopped",
-         .to = &r.leave},
-        {'t', "timeout", "TIME", "give up after that time (default: 1h)", .take = cmd_take_duration, .to = &r.timeout},
-        CMD_STORE(&r.store),
+         .to = &r.ask.leave},
+        {'t', "timeout", "TIME", "give up after that time (default: 1h)", .take = cmd_take_duration,
+         .to = &r.ask.timeout},
+        {0, "reason", "WORD", "why, for the history (default: request)", .take = take_reason, .to = &r.ask.reason},
+        CMD_STORE(&r.ask.store),
         CMD_JSON(&r.json, "print the result as JSON"),
         {0},
     };
@@ -96,7 +80,10 @@ int bv_cmd_checkpoint(int argc, char **argv)
     if (argc - optind != 1)
         return cmd_usage("checkpoint", "exactly one JOB is needed");
 
-    int rc = ask(&r, argv[optind], &result, &err);
+    r.ask.job = argv[optind];
+    r.ask.progress = on_progress;
+    r.ask.arg = &r;
+    int rc = cmd_ask_checkpoint(&r.ask, &result, host, &err);
     if (!r.json && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     if (rc < 0)

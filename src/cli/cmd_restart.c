@@ -5,9 +5,9 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/copy.h"
 #include "cli/options.h"
 #include "cli/supervise.h"
-#include "store/generation.h"
 
 static const struct cmd_syntax syntax = {
     .name = "restart",
@@ -17,27 +17,6 @@ static const struct cmd_syntax syntax = {
         "job's command from the beginning.\n",
     .footer = "Most of these can also be set by BIVOUAC_... variables and in files: bivouac.conf(5).\n",
 };
-
-/* The record of the copy: the original's, and which checkpoint it begins from. */
-static int copy_spec(const char *store_path, const char *ref, struct bv_spec *ret, struct bv_error *err)
-{
-    autostore struct bv_store store = {.dirfd = -1, .jobsfd = -1};
-    autojob struct bv_job job = {.dirfd = -1};
-    autojson json_t *record = NULL;
-    autofree unsigned *list = NULL;
-    size_t n = 0;
-    unsigned generation;
-    if (cmd_open_store(store_path, &store, err) < 0 || cmd_open_job(&store, ref, &job, &generation, err) < 0 ||
-        bv_job_record(&job, &record, err) < 0 || bv_generation_list(&job, &list, &n, err) < 0)
-        return -1;
-    if (!generation && n == 0)
-        return bv_fail(err, BV_ENOCKPT, 0, "job %s has no checkpoint", job.id);
-    if (bv_spec_parse(record, ret, err) < 0)
-        return -1;
-    free(ret->copy_of);
-    ret->copy_of = bv_asprintf("%s@%u", job.id, generation ? generation : list[n - 1]);
-    return 0;
-}
 
 static int take_copy(const char *text, void *to, struct bv_error *err)
 {
@@ -87,7 +66,7 @@ int bv_cmd_restart(int argc, char **argv)
     o.job_id = job;
     o.chdir = chdir_path;
     if (copy) {
-        if (copy_spec(settings.store, argv[optind], &spec, &err) < 0)
+        if (cmd_copy_spec(settings.store, argv[optind], &spec, &err) < 0)
             return cmd_fail(&err, 0);
         o.spec = &spec;
         o.job_id = copy;

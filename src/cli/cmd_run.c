@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "cli/copy.h"
 #include "cli/options.h"
 #include "cli/supervise.h"
 #include "sched/sched.h"
@@ -21,6 +22,17 @@ static const struct cmd_syntax syntax = {
         "The exit status is COMMAND's own, or 85 when the job was checkpointed and ended; see bivouac-exit-codes(7).\n",
     .footer = "Most of these can also be set by BIVOUAC_... variables and in files: bivouac.conf(5).\n",
     .stops = 1,
+};
+
+struct run {
+    struct bv_supervise_options o;
+    struct bv_settings settings;
+    struct bv_spec spec;
+    const struct bv_sched *sched; /* that runs us, NULL = none */
+    struct bv_sched_job job;      /* what it says of the job */
+    char *chdir_path;
+    const char *job_file, *from;
+    int keep_script;
 };
 
 static int take_job(const char *text, void *to, struct bv_error *err)
@@ -54,9 +66,10 @@ static int is_below(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-static int complete(struct bv_spec *spec, char **command, struct bv_error *err)
+static int set_command(struct run *r, char **command, struct bv_error *err)
 {
     char cwd[PATH_MAX];
+    struct bv_spec *spec = &r->spec;
     if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
         return bv_fail(err, BV_ENODIR, errno, "cannot tell the working directory");
     if (spec->private_tmp && is_below(cwd, "/tmp"))
@@ -65,24 +78,41 @@ static int complete(struct bv_spec *spec, char **command, struct bv_error *err)
     spec->cwd = bv_strdup(cwd);
     for (char **a = command; *a; a++)
         cmd_list_add(&spec->argv, bv_strdup(*a));
+    if (r->keep_script)
+        r->o.script = command[0];
     return 0;
 }
 
-/* The job is named by the scheduler, unless by the user. Returns 1 if it is the very job in which we already run: then
- * its command is nothing but a part of it. */
-static int ask_scheduler(struct bv_supervise_options *o, struct bv_sched_job *job, struct bv_error *err)
+/* What the job is, if it does not exist yet. */
+static int complete(struct run *r, char **command, struct bv_error *err)
 {
-    const struct bv_sched *sched;
+    if (r->from) {
+        r->o.restart_only = 1;
+        bv_spec_free(&r->spec);
+        return cmd_copy_spec(r->settings.store, r->from, &r->spec, err);
+    }
+    r->spec.private_network = r->settings.private_network;
+    r->spec.private_tmp = r->settings.private_tmp;
+    r->spec.capture_limit = r->settings.capture_limit;
+    return set_command(r, command, err);
+}
+
+/* The job is named by the scheduler, unless by the user; then it may be one that could not be named. Returns 1 if it is
+ * the very job in which we already run: then its command is nothing but a part of it. */
+static int ask_scheduler(struct run *r, struct bv_error *err)
+{
+    struct bv_error e = {0};
     const char *around = getenv("BIVOUAC_JOB");
-    if (o->job_id)
+    if (bv_sched_detect(&r->sched, &r->job, &e) < 0)
+        return r->o.job_id ? 0 : bv_fail(err, e.code, 0, "%s", e.text);
+    if (!r->sched)
         return 0;
-    if (bv_sched_detect(&sched, job, err) < 0)
-        return -1;
-    if (!sched)
-        return 0;
-    o->job_id = job->id;
-    o->again = job->again;
-    return around && strcmp(around, job->id) == 0;
+    if (!r->o.job_id)
+        r->o.job_id = r->job.id;
+    r->o.again = r->job.again;
+    r->o.scheduler = r->sched->name;
+    r->o.scheduler_job = r->job.native;
+    return around && strcmp(around, r->o.job_id) == 0;
 }
 
 static int run_inside(char **command)
@@ -93,63 +123,70 @@ static int run_inside(char **command)
     return cmd_fail(&err, 0);
 }
 
-static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_settings *settings, char **chdir_path,
-                                  const char **job_file, int argc, char **argv, int *ret_status)
+static enum cmd_next take_options(struct run *r, int argc, char **argv, int *ret_status)
 {
     const struct cmd_option first[] = {
         {'j', "job", "ID",
          "name of the job (default: what the scheduler calls it, as in slurm-1234, else a new one, local-...)",
-         .take = take_job, .to = o},
-        CMD_CONFIG(job_file),
+         .take = take_job, .to = &r->o},
+        CMD_CONFIG(&r->job_file),
         {0},
     };
     const struct cmd_option last[] = {
         {0, "bind", "HOST:JOB", "let the job see the directory or file HOST at JOB; may be repeated", .take = take_bind,
-         .to = o->spec},
+         .to = &r->spec},
         {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = cmd_take_paths,
-         .to = &o->spec->capture},
+         .to = &r->spec.capture},
         {0, "no-capture", "GLOB", "... but not files whose name or path in DIR matches; may be repeated",
-         .take = cmd_take_word, .to = &o->spec->no_capture},
+         .take = cmd_take_word, .to = &r->spec.no_capture},
         {0, "chdir", "DIR", "continue in DIR instead of the directory where the job was", .take = cmd_take_path,
-         .to = chdir_path},
+         .to = &r->chdir_path},
         {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",
-         .to = &o->accept_changed},
+         .to = &r->o.accept_changed},
+        {0, "from", "JOB[@GEN]", "a new job does not start COMMAND, but goes on from that checkpoint of another",
+         .to = &r->from},
+        {0, "keep-script", NULL,
+         "run a copy of COMMAND, a script, that is kept with the job: a scheduler's own may vanish",
+         .to = &r->keep_script},
         {0, "takeover", NULL, "the earlier supervisor is known to be dead: do not wait for its lease",
-         .to = &o->vouched},
+         .to = &r->o.vouched},
         {0},
     };
     struct cmd_option all[CMD_OPTIONS_MAX] = {0};
     cmd_add_options(all, first);
-    cmd_add_settings(all, BV_FOR_RUN, settings);
+    cmd_add_settings(all, BV_FOR_RUN, &r->settings);
     cmd_add_options(all, last);
     return cmd_options(&syntax, all, argc, argv, ret_status);
 }
 
-int bv_cmd_run(int argc, char **argv)
+static int run(struct run *r, int argc, char **argv)
 {
     struct bv_error err = {0};
-    autosettings struct bv_settings settings;
-    autospec struct bv_spec spec = {0};
-    autofree char *chdir_path = NULL;
-    struct bv_supervise_options o = {.spec = &spec, .settings = &settings, .advice_fd = -1};
-    struct bv_sched_job job = {0};
-    const char *job_file = NULL;
     int status;
-    bv_settings_init(&settings);
-    if (take_options(&o, &settings, &chdir_path, &job_file, argc, argv, &status) == CMD_DONE)
+    if (take_options(r, argc, argv, &status) == CMD_DONE)
         return status;
-    if (optind == argc)
+    if (optind == argc && !r->from)
         return cmd_usage("run", "no command is given");
-    int inside = ask_scheduler(&o, &job, &err);
+    int inside = ask_scheduler(r, &err);
     if (inside > 0)
         return run_inside(argv + optind);
-    if (inside < 0 || cmd_load_settings(&settings, job_file, &err) < 0)
+    if (inside < 0 || cmd_load_settings(&r->settings, r->job_file, &err) < 0 || complete(r, argv + optind, &err) < 0)
         return cmd_fail(&err, 0);
-    o.chdir = chdir_path;
-    spec.private_network = settings.private_network;
-    spec.private_tmp = settings.private_tmp;
-    spec.capture_limit = settings.capture_limit;
-    if (complete(&spec, argv + optind, &err) < 0)
+    r->o.chdir = r->chdir_path;
+    if (r->sched && bv_sched_watch(r->sched, &r->o.advice_fd, &err) < 0)
         return cmd_fail(&err, 0);
-    return cmd_supervise(&o);
+    return cmd_supervise(&r->o);
+}
+
+int bv_cmd_run(int argc, char **argv)
+{
+    struct run r = {.o = {.advice_fd = -1}};
+    r.o.spec = &r.spec;
+    r.o.settings = &r.settings;
+    bv_settings_init(&r.settings);
+    int status = run(&r, argc, argv);
+    bv_spec_free(&r.spec);
+    bv_settings_free(&r.settings);
+    free(r.chdir_path);
+    return status;
 }

@@ -15,6 +15,7 @@ static const struct {
     {"run", bv_cmd_run, "run a command so that it can be checkpointed, or continue it"},
     {"checkpoint", bv_cmd_checkpoint, "save the state of a running job"},
     {"restart", bv_cmd_restart, "continue a job from a checkpoint"},
+    {"migrate", bv_cmd_migrate, "let a scheduler's job go on on another node"},
     {"list", bv_cmd_list, "list jobs"},
     {"show", bv_cmd_show, "show a job, or one of its checkpoints"},
     {"history", bv_cmd_history, "tell what became of a job, over all its attempts"},

@@ -19,6 +19,7 @@
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
 #include "proc/tree.h"
+#include "store/script.h"
 
 void supervisor_end(struct supervisor *s, enum bv_ending how, int number)
 {
@@ -108,6 +109,21 @@ static int same_command(char *const *a, char *const *b)
     return !a[i] && !b[i];
 }
 
+/* The job's command is a copy of its script, which is made before the command is ever started. */
+static int keep_script(struct supervisor *s, struct bv_error *err)
+{
+    autofree char *path = bv_script_path(&s->store, s->job.id);
+    int ours = s->spec.argv[0] && strcmp(s->spec.argv[0], path) == 0;
+    return ours ? bv_script_keep(&s->job, s->options->script, err) : 0;
+}
+
+static void name_script(struct supervisor *s, const char *id)
+{
+    struct bv_spec *spec = s->options->spec;
+    free(spec->argv[0]);
+    spec->argv[0] = bv_script_path(&s->store, id);
+}
+
 static int open_job(struct supervisor *s, struct bv_error *err)
 {
     char id[BV_JOB_ID_MAX + 1];
@@ -121,14 +137,18 @@ static int open_job(struct supervisor *s, struct bv_error *err)
         snprintf(id, sizeof(id), "%s", s->options->job_id);
     else if (bv_job_id_new(id, err) < 0)
         return -1;
-    if (bv_store_open(path, s->options->spec != NULL, &s->store, err) < 0 || open_or_create_job(s, id, err) < 0 ||
-        bv_job_record(&s->job, &record, err) < 0 || bv_spec_parse(record, &s->spec, err) < 0)
+    if (bv_store_open(path, s->options->spec != NULL, &s->store, err) < 0)
+        return -1;
+    if (s->options->script)
+        name_script(s, id);
+    if (open_or_create_job(s, id, err) < 0 || bv_job_record(&s->job, &record, err) < 0 ||
+        bv_spec_parse(record, &s->spec, err) < 0)
         return -1;
     if (!s->options->job_id)
         bv_note("job %s", id);
     if (s->options->spec && !same_command(s->options->spec->argv, s->spec.argv))
         bv_warn("job %s was created with another command, and that one continues", id);
-    return 0;
+    return s->options->script ? keep_script(s, err) : 0;
 }
 
 /* A job that has ended, and is started again by its scheduler: by a signal it is the scheduler that ended it; an exit

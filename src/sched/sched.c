@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/sched.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "sched/slurm/slurm.h"
 
 static const struct bv_sched *const schedulers[] = {&bv_sched_slurm};
@@ -21,5 +27,45 @@ int bv_sched_detect(const struct bv_sched **ret, struct bv_sched_job *ret_job, s
         }
     }
     *ret = NULL;
+    return 0;
+}
+
+const struct bv_sched *bv_sched_of(const char *job_id)
+{
+    for (size_t i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++)
+        if (schedulers[i]->owns && schedulers[i]->owns(job_id))
+            return schedulers[i];
+    return NULL;
+}
+
+static void __attribute__((noreturn)) be_watcher(const struct bv_sched *s, int fd, pid_t supervisor)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == supervisor)
+        s->watch(fd);
+    _exit(0);
+}
+
+int bv_sched_watch(const struct bv_sched *s, int *ret_fd, struct bv_error *err)
+{
+    int ends[2];
+    pid_t self = getpid();
+    if (!s->watch) {
+        *ret_fd = -1;
+        return 0;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket for the scheduler's watcher");
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        be_watcher(s, ends[1], self);
+    }
+    close_fd(&ends[1]);
+    if (pid < 0) {
+        close_fd(&ends[0]);
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot start the scheduler's watcher");
+    }
+    *ret_fd = ends[0];
     return 0;
 }

@@ -47,6 +47,7 @@ static void a_job_is_called_as_slurm_calls_it(void **state)
         assert_ok(bv_sched_detect(&sched, &job, &err));
         assert_string_equal(sched->name, "slurm");
         assert_string_equal(job.id, jobs[i].id);
+        assert_int_equal(strncmp(job.id + strlen("slurm-"), job.native, strlen(job.native)), 0);
         assert_int_equal(job.again, jobs[i].again);
         assert_ok(bv_job_id_check(job.id, &err));
     }

@@ -3,13 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sched/slurm/slurm.h"
+#include "sched/slurm/private.h"
 
 /* Steps above are Slurm's own: the batch script, the shell of salloc. */
 #define LAST_STEP 0xfffffff0UL
 
-/* The number in variable `name`: 1 and *ret, 0 if it is not set, -1 if it is no number. */
-static int number(const char *name, unsigned long *ret, struct bv_error *err)
+int slurm_number(const char *name, unsigned long *ret, struct bv_error *err)
 {
     const char *text = getenv(name);
     char *end;
@@ -32,7 +31,7 @@ static int refuse_wide(const char *id, struct bv_error *err)
                        "job %s is a heterogeneous job, which cannot be checkpointed yet: submit its components as jobs "
                        "of their own",
                        id);
-    if (number("SLURM_JOB_NUM_NODES", &nodes, err) < 0)
+    if (slurm_number("SLURM_JOB_NUM_NODES", &nodes, err) < 0)
         return -1;
     if (nodes > 1)
         return bv_fail(err, BV_EBLOCKED, 0,
@@ -44,24 +43,24 @@ static int refuse_wide(const char *id, struct bv_error *err)
 static int detect(struct bv_sched_job *ret, struct bv_error *err)
 {
     unsigned long job, array, member, step, task = 0, restarts = 0;
-    int is = number("SLURM_JOB_ID", &job, err);
+    int is = slurm_number("SLURM_JOB_ID", &job, err);
     if (is <= 0)
         return is;
-    int in_array = number("SLURM_ARRAY_JOB_ID", &array, err);
-    int has_member = in_array > 0 ? number("SLURM_ARRAY_TASK_ID", &member, err) : 0;
-    int in_step = number("SLURM_STEP_ID", &step, err);
-    if (in_array < 0 || has_member < 0 || in_step < 0 || number("SLURM_PROCID", &task, err) < 0 ||
-        number("SLURM_RESTART_COUNT", &restarts, err) < 0)
+    int in_array = slurm_number("SLURM_ARRAY_JOB_ID", &array, err);
+    int has_member = in_array > 0 ? slurm_number("SLURM_ARRAY_TASK_ID", &member, err) : 0;
+    int in_step = slurm_number("SLURM_STEP_ID", &step, err);
+    if (in_array < 0 || has_member < 0 || in_step < 0 || slurm_number("SLURM_PROCID", &task, err) < 0 ||
+        slurm_number("SLURM_RESTART_COUNT", &restarts, err) < 0)
         return -1;
 
-    char base[48], steps[48] = "";
+    char steps[48] = "";
     if (has_member)
-        snprintf(base, sizeof(base), "slurm-%lu_%lu", array, member);
+        snprintf(ret->native, sizeof(ret->native), "%lu_%lu", array, member);
     else
-        snprintf(base, sizeof(base), "slurm-%lu", job);
+        snprintf(ret->native, sizeof(ret->native), "%lu", job);
     if (in_step && step < LAST_STEP)
         snprintf(steps, sizeof(steps), ".%lu.%lu", step, task);
-    snprintf(ret->id, sizeof(ret->id), "%s%s", base, steps);
+    snprintf(ret->id, sizeof(ret->id), "slurm-%s%s", ret->native, steps);
     ret->again = restarts > 0;
     return refuse_wide(ret->id, err);
 }
@@ -69,4 +68,8 @@ static int detect(struct bv_sched_job *ret, struct bv_error *err)
 const struct bv_sched bv_sched_slurm = {
     .name = "slurm",
     .detect = detect,
+    .watch = slurm_watch,
+    .owns = slurm_owns,
+    .reach = slurm_reach,
+    .move = slurm_move,
 };

@@ -25,6 +25,16 @@ cluster_up()
     require /src/testbed/slurm up "$@"
 }
 
+# plugin [ARGUMENT…]: the SPANK plugin, with what the site says to it. Before cluster_up: slurmd reads it once.
+plugin()
+{
+    local file
+
+    file=$(find /usr/local -path '*/slurm/spank_bivouac.so')
+    require test -n "$file"
+    printf 'required %s %s\n' "$file" "$*" >/etc/slurm/plugstack.conf
+}
+
 # on USER CMD…: as that user on the login node, in the home directory that all hosts share.
 on()
 {
