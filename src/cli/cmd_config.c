@@ -34,7 +34,7 @@ static const char *value_of(const struct bv_settings *s, const struct bv_setting
 /* Is it to be shown? `keys` are those that the user has named, NULL-terminated; none = all that are set. */
 static int is_wanted(const struct bv_settings *s, const struct bv_setting *setting, char *const *keys)
 {
-    if (setting->flags & BV_PENDING || source_of(s, setting)->layer == BV_LAYER_NONE)
+    if (source_of(s, setting)->layer == BV_LAYER_NONE)
         return 0;
     for (size_t i = 0; keys[i]; i++)
         if (strcmp(keys[i], setting->key) == 0)

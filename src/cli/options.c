@@ -44,7 +44,7 @@ static void add_setting(struct cmd_option *list, const struct bv_setting *s, str
 void cmd_add_settings(struct cmd_option *list, unsigned who, struct bv_settings *to)
 {
     for (const struct bv_setting *s = bv_setting_table; s->key; s++)
-        if (s->flags & who && !(s->flags & BV_PENDING))
+        if (s->flags & who)
             add_setting(list, s, to);
 }
 

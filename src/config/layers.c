@@ -28,7 +28,7 @@ static int load_environment(struct bv_settings *s, struct bv_error *err)
 {
     for (const struct bv_setting *setting = bv_setting_table; setting->key; setting++) {
         autofree char *name = bv_setting_variable(setting);
-        const char *value = setting->flags & BV_PENDING ? NULL : variable(name);
+        const char *value = variable(name);
         if (value && bv_settings_set(s, setting, value, BV_LAYER_ENVIRONMENT, name, err) < 0)
             return -1;
     }
@@ -72,7 +72,7 @@ static int is_known(const char *variable, size_t length)
             return 1;
     for (const struct bv_setting *setting = bv_setting_table; setting->key; setting++) {
         autofree char *name = bv_setting_variable(setting);
-        if (!(setting->flags & BV_PENDING) && strlen(name) == length && strncmp(name, variable, length) == 0)
+        if (strlen(name) == length && strncmp(name, variable, length) == 0)
             return 1;
     }
     return 0;

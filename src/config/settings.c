@@ -19,7 +19,7 @@ const struct bv_setting *bv_setting_find(const char *key)
 {
     for (const struct bv_setting *s = bv_setting_table; s->key; s++)
         if (strcmp(s->key, key) == 0)
-            return s->flags & BV_PENDING ? NULL : s;
+            return s;
     return NULL;
 }
 
@@ -29,7 +29,7 @@ const char *bv_setting_nearest(const char *key)
     unsigned least = (unsigned)strnlen(key, 16) / 2 + 1; /* with more changes it is another word */
     for (const struct bv_setting *s = bv_setting_table; s->key; s++) {
         unsigned distance = bv_distance(key, s->key);
-        if (distance < least && !(s->flags & BV_PENDING)) {
+        if (distance < least) {
             least = distance;
             best = s->key;
         }

@@ -88,10 +88,7 @@ enum bv_setting_type {
 #define BV_FOR_RUN     1
 #define BV_FOR_RESTART 2
 #define BV_FOR_BOTH    (BV_FOR_RUN | BV_FOR_RESTART)
-#define BV_FOR_PRUNE   8
-
-/* Nothing heeds it yet: nobody can set it, no help tells of it. Whoever makes it work takes the flag away. */
-#define BV_PENDING 4
+#define BV_FOR_PRUNE   4
 
 /* Words that stand for a value which no number says: "auto", "off", "none". */
 struct bv_special {

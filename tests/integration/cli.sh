@@ -58,6 +58,19 @@ refused 'no size' run --capture-limit 1X -- true
 refused 'fail or fresh' run --on-bad-checkpoint ignore -- true
 refused 'no duration' run --lease soon -- true
 refused 'no duration' run --lease -5 -- true
+refused "^bivouac: --every: '-5' is no duration" run --every -5 -- true
+refused 'is less than 1' run --every 0 -- true
+refused 'is no duration' run --lead 10:00 -- true
+refused 'is no time' run --deadline tomorrow -- true
+refused 'is no time' run --deadline 2026-02-30T10:00 -- true
+refused "no signal 'SIGFOO'" run --on-signal SIGFOO=checkpoint -- true
+refused 'SIGKILL cannot' run --on-signal SIGKILL=ignore -- true
+refused 'checkpoint-and-stop or ignore, not .restart' run --on-signal SIGUSR1=restart -- true
+refused 'is no number' run --max-attempts -1 -- true
+refused 'is more than 255' run --requeue-exit 256 -- true
+refused 'is less than 1' run --keep 0 -- true
+refused 'yes or no' run --keep-on-success perhaps -- true
+refused 'no size' run --quota-job -1 -- true
 refused 'exactly one JOB' checkpoint
 refused 'exactly one JOB' checkpoint a b
 refused 'no duration' checkpoint --timeout 5y a

@@ -64,9 +64,13 @@ refused()
 }
 
 refused 2 "BIVOUAC_LEASE: '-5' is no duration" BIVOUAC_LEASE=-5
+refused 2 "BIVOUAC_EVERY: '-5' is no duration" BIVOUAC_EVERY=-5
+refused 2 "BIVOUAC_ON_SIGNAL: there is no signal 'FOO'" BIVOUAC_ON_SIGNAL=FOO=ignore
 refused 2 'BIVOUAC_NETWORK: write host or private' BIVOUAC_NETWORK=bridge
 refused 2 'cannot read the job file .*missing' BIVOUAC_CONFIG="$work/missing"
 refused 2 'cannot read the site file .*missing' BIVOUAC_SITE_CONFIG="$work/missing"
+conf bad.conf 'every = -5'
+refused 2 "$work/bad.conf:2: every: '-5' is no duration" BIVOUAC_CONFIG="$work/bad.conf"
 conf bad.conf '' 'lease = -5'
 refused 2 "$work/bad.conf:3: lease: '-5' is no duration" BIVOUAC_CONFIG="$work/bad.conf"
 refused 2 "$work/bad.conf:3: lease: '-5' is no duration" BIVOUAC_SITE_CONFIG="$work/bad.conf"

@@ -4,8 +4,6 @@
 #include "config/nearest.h"
 #include "config/settings.h"
 
-/* The settings of these tests are those that anybody can set: pending ones have no effect yet. */
-
 static int parse(struct bv_settings *s, const char *text, enum bv_layer layer, struct bv_error *err)
 {
     return bv_settings_parse(s, text, strlen(text), "F", layer, err);
@@ -101,9 +99,7 @@ static void values_have_limits(void **state)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         autosettings struct bv_settings s;
         bv_settings_init(&s);
-        const struct bv_setting *setting = bv_setting_table;
-        while (strcmp(setting->key, table[i].key) != 0)
-            setting++;
+        const struct bv_setting *setting = bv_setting_find(table[i].key);
         assert_ok(bv_settings_set(&s, setting, table[i].good, BV_LAYER_OPTION, "", &err));
         assert_fails_saying(BV_EUSAGE, table[i].why,
                             bv_settings_set(&s, setting, table[i].bad, BV_LAYER_OPTION, "--it", &err));
