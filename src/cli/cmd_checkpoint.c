@@ -6,12 +6,13 @@
 
 #include "base/cleanup.h"
 #include "cli/ask.h"
+#include "cli/checkpoint_all.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
 
 static const struct cmd_syntax syntax = {
     .name = "checkpoint",
-    .usage = "[OPTION]... JOB",
+    .usage = "[OPTION]... JOB\n[OPTION]... --all",
     .text =
         "Save the state of running JOB as a new generation, and let it go on. Returns when the checkpoint is committed, or\n"
         "has failed; then the job goes on and the previous checkpoint is intact. A scheduler's job is reached on its node.\n",
@@ -19,7 +20,7 @@ static const struct cmd_syntax syntax = {
 
 struct request {
     struct cmd_ask ask;
-    int json;
+    int json, all;
 };
 
 static void on_progress(void *arg, const char *phase)
@@ -68,6 +69,7 @@ int bv_cmd_checkpoint(int argc, char **argv)
          .word = "dead", .to = &r.ask.leave},
         {0, "stop", NULL, "leave the job stopped; SIGCONT to its supervisor lets it go on", .word = "stopped",
          .to = &r.ask.leave},
+        {0, "all", NULL, "every running job of yours on this host; as root, every user's", .to = &r.all},
         {'t', "timeout", "TIME", "give up after that time (default: 1h)", .take = cmd_take_duration,
          .to = &r.ask.timeout},
         {0, "reason", "WORD", "why, for the history (default: request)", .take = take_reason, .to = &r.ask.reason},
@@ -77,6 +79,10 @@ int bv_cmd_checkpoint(int argc, char **argv)
     };
     if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
         return status;
+    if (r.all && argc == optind && !r.ask.store)
+        return cmd_checkpoint_all(r.ask.leave, r.ask.timeout, r.json);
+    if (r.all)
+        return cmd_usage("checkpoint", "--all is for all jobs, of whatever store");
     if (argc - optind != 1)
         return cmd_usage("checkpoint", "exactly one JOB is needed");
 
