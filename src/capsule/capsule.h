@@ -15,7 +15,8 @@
  * namespaces (own network on demand, a time namespace where clocks must continue), own /proc, /dev/shm and terminals,
  * job pids from BV_FIRST_JOB_PID on.
  *
- * The supervisor stays outside and commands the init over a socket; when the supervisor dies, so does the capsule. */
+ * The supervisor stays outside and commands the init over a socket; when the supervisor dies, so does the capsule, and
+ * when the supervisor's process group is stopped or continued, so is the job. */
 
 #define BV_FIRST_JOB_PID 1000
 
@@ -79,6 +80,7 @@ enum bv_capsule_event_kind {
     BV_CAPSULE_ROOT_ENDED,      /* `status` as from wait(2) */
     BV_CAPSULE_OPERATION_ENDED, /* `status` as from wait(2) */
     BV_CAPSULE_TERMINAL,        /* `fd` is the master of the job's terminal, owned by the receiver */
+    BV_CAPSULE_STOPPED,         /* the job was stopped by a SIGTSTP to the supervisor's process group */
     BV_CAPSULE_GONE,            /* the init has ended */
 };
 

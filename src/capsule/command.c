@@ -52,7 +52,7 @@ int bv_capsule_event(struct bv_capsule *c, struct bv_capsule_event *ret, struct 
     } kinds[] = {
         {"started", BV_CAPSULE_STARTED},   {"start-failed", BV_CAPSULE_START_FAILED},
         {"ended", BV_CAPSULE_ROOT_ENDED},  {"operation-ended", BV_CAPSULE_OPERATION_ENDED},
-        {"terminal", BV_CAPSULE_TERMINAL},
+        {"terminal", BV_CAPSULE_TERMINAL}, {"stopped", BV_CAPSULE_STOPPED},
     };
     automsg struct bv_msg m = {0};
     int got = bv_msg_recv(c->sock, &m, bv_deadline_in(SEND_TIMEOUT), err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capsule/private.h"
+#include "capsule/sentinel.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +16,7 @@ struct init {
     int sock;
     pid_t root;      /* of the job, 0 before it starts */
     pid_t operation; /* 0 = none */
+    struct capsule_sentinel sentinel;
 };
 
 /* The supervisor always reads; if it does not, it is dead or lost, and the capsule has no reason to live. */
@@ -116,6 +118,7 @@ static pid_t reap_one(const struct init *in, int *status)
 static void reap(struct init *in)
 {
     int status;
+    capsule_sentinel_look(&in->sentinel);
     for (pid_t pid = reap_one(in, &status); pid > 0; pid = reap_one(in, &status)) {
         if (pid == in->root)
             tell(in, json_pack("{s:s, s:i}", "is", "ended", "status", status), -1);
@@ -125,6 +128,13 @@ static void reap(struct init *in)
             tell(in, json_pack("{s:s, s:i}", "is", "operation-ended", "status", status), -1);
         }
     }
+}
+
+/* Not into a dump or restore: a tree that is stopped in the middle of it would be so in the images too. */
+static void follow_sentinel(struct init *in)
+{
+    if (!in->operation && capsule_sentinel_apply(&in->sentinel, in->root))
+        tell(in, json_pack("{s:s}", "is", "stopped"), -1);
 }
 
 static int prepare(const struct bv_capsule_config *config, struct bv_error *err)
@@ -148,6 +158,7 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
         close_fd(&config->stdio->end[i].our_fd);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
+    capsule_sentinel_start(&in.sentinel);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -171,5 +182,6 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
         if (p[0].revents)
             serve(&in);
         reap(&in); /* the root may just have become known */
+        follow_sentinel(&in);
     }
 }

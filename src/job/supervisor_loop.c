@@ -174,6 +174,9 @@ static void on_capsule(struct supervisor *s)
     case BV_CAPSULE_TERMINAL:
         supervisor_terminal(s, e.fd);
         return;
+    case BV_CAPSULE_STOPPED: /* who waits for a stopped job, as a shell does, waits for us */
+        kill(getpid(), SIGSTOP);
+        return;
     case BV_CAPSULE_GONE:
         bv_fail(&err, BV_EENGINE, 0,
                 "the job's capsule was killed; run the job again to continue from its last checkpoint");

@@ -45,7 +45,7 @@ checkpoint_with()
 # Nothing but the job is in the capsule.
 engine_is_gone()
 {
-    [[ $(pgrep -P "$(pid_of init)" | wc -l) == 1 ]]
+    [[ $(pgrep -P "$(pid_of init)" | wc -l) == 2 ]] # the root, and what stops it with its group
 }
 
 restart_with()

@@ -62,7 +62,7 @@ is "$(jq -r .generation join.? | sort -nu | wc -l)" "$made" "each was told of on
 is "$(status_of bv checkpoint one --stop)" 0 "--stop"
 stopped()
 {
-    [[ $(ps --ppid "$(pgrep -P "$job_pid")" -o stat=) == T* ]]
+    [[ $(ps --ppid "$(pgrep -P "$job_pid")" -o stat=,comm= | awk '$2 != "bivouac-stop"') == T* ]]
 }
 ok "leaves the job stopped" wait_for stopped
 is "$(state_of one)" running "its supervisor is alive"

@@ -14,7 +14,7 @@ static void a_job_has_pid_1000_and_leads_its_session(void **state)
 static void a_job_sees_its_own_processes_and_nothing_else(void **state)
 {
     struct capsule_fixture *f = *state;
-    assert_prints(f, "cd /proc; echo [0-9]*; cat 1/comm", "1 1000\nbivouac-init\n");
+    assert_prints(f, "cd /proc; echo [0-9]*; cat 1/comm 2/comm", "1 1000 2\nbivouac-init\nbivouac-stop\n");
 }
 
 static void a_job_stays_who_it_was_and_has_no_capability(void **state)
