@@ -48,7 +48,9 @@ const json_t *bv_capture_warnings(const struct bv_capture *c);
 /* Put the files of a staged checkpoint back.
  * `volatiles` fills the directories that the new capsule has empty; `files` rolls back all others, moving what it
  * overwrites into `kept` (a directory of the store) and describing it in *ret_kept, an array of objects.
+ * `moved_dir`: a directory into which recorded paths may lead by symbolic links (struct bv_supervise_options); or NULL.
  * `accept_changed`: go on where a recorded file has changed.
  * Errors: BV_ECHANGED (which file, and how), BV_EDENIED, BV_ECORRUPT, BV_ENOSPACE. */
 int bv_rollback_volatiles(int staging, struct bv_error *err);
-int bv_rollback_files(int staging, int kept, int accept_changed, json_t **ret_kept, struct bv_error *err);
+int bv_rollback_files(int staging, int kept, const char *moved_dir, int accept_changed, json_t **ret_kept,
+                      struct bv_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket: what a user may ask of a running job. Messages are those of doc/format/control.md. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,7 +138,9 @@ static int serve_checkpoint(struct supervisor *s, struct client *c, const json_t
     enum bv_leave leave;
     double timeout = json_number_value(json_object_get(request, "timeout"));
     const char *reason = json_string_value(json_object_get(request, "reason"));
-    if (parse_leave(request, &leave) < 0 || timeout < 0 || timeout > TIMEOUT_MAX)
+    json_int_t group = json_integer_value(json_object_get(request, "group"));
+    if (parse_leave(request, &leave) < 0 || timeout < 0 || timeout > TIMEOUT_MAX || group < 0 || group == 1 ||
+        group > INT_MAX || (group && leave != BV_LEAVE_DEAD))
         return bv_fail(err, BV_EPROTO, 0, "a request that makes no sense");
     if (s->root <= 0)
         return bv_fail(err, BV_EBUSY, 0, "the job is still being started");
@@ -146,11 +149,13 @@ static int serve_checkpoint(struct supervisor *s, struct client *c, const json_t
         if (leave != s->checkpoint.leave)
             return bv_fail(err, BV_EBUSY, 0, "another checkpoint of %s is in progress", s->job.id);
         c->waiting = 1; /* joins it */
+        s->end_group = group ? (pid_t)group : s->end_group;
         return 0;
     }
     if (s->operating)
         return bv_fail(err, BV_EBUSY, 0, "an earlier checkpoint of %s is still being given up", s->job.id);
     c->waiting = 1;
+    s->end_group = (pid_t)group;
     if (checkpoint_begin(s, leave, timeout, reason ? reason : "request", err) == 0)
         return 0;
     c->waiting = 0;

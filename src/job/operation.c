@@ -185,7 +185,7 @@ static int roll_back(struct context *x, struct bv_error *err)
         return -1;
     bv_fault_point("restart-volatile");
     int accept_changed = json_is_true(json_object_get(x->request, "accept_changed"));
-    if (bv_rollback_files(x->staging, x->kept, accept_changed, &kept, err) < 0)
+    if (bv_rollback_files(x->staging, x->kept, x->op->moved_dir, accept_changed, &kept, err) < 0)
         return -1;
     bv_fault_point("restart-rolled-back");
     /* The list may be long and the message is bounded; the files are all there. */

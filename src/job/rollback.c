@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -246,6 +247,24 @@ static int restore_existing(struct rollback *r, const json_t *j, const struct ro
                    err);
 }
 
+/* A scheduler that renames the job's directory leaves a link under the old name, and recorded paths go through it. This
+ * one link is followed, and no other. */
+static void follow_move(const struct rollback *r, struct rollback_entry *e)
+{
+    autofree char *dir = bv_strdup(e->path);
+    char *slash = strrchr(dir, '/');
+    if (!r->moved_dir || !slash || slash == dir)
+        return;
+    *slash = '\0';
+    autofree char *real = realpath(dir, NULL);
+    size_t n = strlen(r->moved_dir);
+    if (!real || strcmp(real, dir) == 0 || strncmp(real, r->moved_dir, n) != 0 || (real[n] && real[n] != '/'))
+        return;
+    char *path = bv_asprintf("%s/%s", real, slash + 1);
+    free(e->path);
+    e->path = path;
+}
+
 static int restore_file(struct rollback *r, const json_t *j, struct rollback_entry *e, struct bv_error *err)
 {
     const char *class_name;
@@ -255,6 +274,7 @@ static int restore_file(struct rollback *r, const json_t *j, struct rollback_ent
     if (class < 0 || !bv_is_clean_path(e->path))
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
     e->class = (enum capture_class) class;
+    follow_move(r, e);
 
     struct stat st;
     autoclose int fd = rollback_open(AT_FDCWD, e->path, O_RDONLY | O_NONBLOCK, 0);
@@ -328,9 +348,11 @@ int bv_rollback_volatiles(int staging, struct bv_error *err)
     return rc;
 }
 
-int bv_rollback_files(int staging, int kept, int accept_changed, json_t **ret_kept, struct bv_error *err)
+int bv_rollback_files(int staging, int kept, const char *moved_dir, int accept_changed, json_t **ret_kept,
+                      struct bv_error *err)
 {
-    struct rollback r = {.files = -1, .kept_fd = kept, .accept_changed = accept_changed, .kept = json_array()};
+    struct rollback r = {
+        .files = -1, .kept_fd = kept, .moved_dir = moved_dir, .accept_changed = accept_changed, .kept = json_array()};
     autojson json_t *all = NULL;
     int rc = begin(staging, &r, &all, err);
     if (rc == 0)

@@ -11,6 +11,7 @@ struct rollback {
     int accept_changed;
     int fresh;             /* the target is empty: nothing to compare or to keep */
     const char *directory; /* that is being put back */
+    const char *moved_dir; /* recorded paths may lead into it by links; NULL = none */
     json_t *kept;
     unsigned kept_count;
 };

@@ -185,7 +185,7 @@ static int check_ended(struct supervisor *s, struct bv_error *err)
     int number = (int)json_integer_value(json_object_get(last.outcome, "number"));
     int signaled = over && strcmp(status, "signaled") == 0;
     bv_attempt_info_free(&last);
-    if (!over || s->options->generation || (s->options->again && signaled))
+    if (!over || s->options->generation || s->options->even_ended || (s->options->again && signaled))
         return check_attempts(s, last.number, err);
     if (s->options->again)
         return end_again(s, number);
@@ -282,7 +282,8 @@ static void set_command(struct supervisor *s)
 
 static int build_capsule(struct supervisor *s, const struct restart *r, struct bv_error *err)
 {
-    s->operation = (struct bv_operation){.spec = &s->spec, .engine = s->engine, .stdio = &s->stdio};
+    s->operation = (struct bv_operation){
+        .spec = &s->spec, .engine = s->engine, .stdio = &s->stdio, .moved_dir = s->options->moved_dir};
     s->config = (struct bv_capsule_config){
         .private_network = s->spec.private_network,
         .private_tmp = s->spec.private_tmp,
@@ -425,6 +426,9 @@ static int run(struct supervisor *s, struct bv_error *err)
         supervisor_fail(s, &e);
     supervisor_loop(s);
     finish(s);
+    /* Who asked for it wants nothing behind the job in its script to run. It is likely that we are in that group. */
+    if (s->end_group && !s->failure.code && s->outcome.how == BV_ENDED_CHECKPOINTED)
+        kill(-s->end_group, SIGKILL);
     if (s->failure.code)
         return bv_fail(err, s->failure.code, 0, "%s", s->failure.text);
     return 0;

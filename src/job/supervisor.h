@@ -22,8 +22,12 @@ struct bv_supervise_options {
     int again;           /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
                             signal for the scheduler's doing, and an exit for the end, which is told again */
     const char *scheduler, *scheduler_job; /* which runs this attempt, and as what: for the history; NULL = none */
-    int advice_fd; /* SOCK_SEQPACKET on which the scheduler's watcher speaks (doc/format/control.md), the supervisor's
-                      own from now on; a standard descriptor, 0 to 2, or -1 = none */
+    int advice_fd;  /* SOCK_SEQPACKET on which the scheduler's watcher speaks (doc/format/control.md), the supervisor's
+                       own from now on; a standard descriptor, 0 to 2, or -1 = none */
+    int even_ended; /* a job that has ended goes on from its last checkpoint */
+    /* A directory that the scheduler has renamed since, leaving a symbolic link: recorded paths may lead into it by
+     * that link. A real path; NULL = none. */
+    const char *moved_dir;
 };
 
 enum bv_ending {

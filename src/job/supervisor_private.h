@@ -127,6 +127,8 @@ struct supervisor {
     struct policy policy;
     int engine_died; /* in the middle of a dump: the tree may be damaged */
 
+    pid_t end_group; /* killed behind a checkpoint that ends the job, 0 = none */
+
     int ended; /* the loop is over */
     struct bv_outcome outcome;
     struct bv_error failure; /* code != 0: the attempt ends with this error */

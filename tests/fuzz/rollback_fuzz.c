@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *cwd = getcwd(NULL, 0);
     need(cwd != NULL, "getcwd");
     make_world(data, size, &staging, &kept);
-    if (bv_rollback_volatiles(staging, NULL) == 0 && bv_rollback_files(staging, kept, size % 2, &list, NULL) == 0)
+    if (bv_rollback_volatiles(staging, NULL) == 0 && bv_rollback_files(staging, kept, NULL, size % 2, &list, NULL) == 0)
         json_decref(list);
     if (!may_go_outside(data, size))
         check_outside();

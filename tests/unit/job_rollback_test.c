@@ -8,7 +8,7 @@
 
 static int put_back(struct files_fixture *f, int accept_changed, json_t **ret_kept, struct bv_error *err)
 {
-    return bv_rollback_files(f->staging, f->kept, accept_changed, ret_kept, err);
+    return bv_rollback_files(f->staging, f->kept, NULL, accept_changed, ret_kept, err);
 }
 
 /* Roll back and return what was kept aside. */
