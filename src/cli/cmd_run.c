@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cli/cmd.h"
 #include "cli/copy.h"
+#include "cli/lsf.h"
 #include "cli/options.h"
 #include "cli/supervise.h"
 #include "sched/sched.h"
@@ -173,7 +174,9 @@ static int run(struct run *r, int argc, char **argv)
     if (inside < 0 || cmd_load_settings(&r->settings, r->job_file, &err) < 0 || complete(r, argv + optind, &err) < 0)
         return cmd_fail(&err, 0);
     r->o.chdir = r->chdir_path;
-    if (r->sched && bv_sched_watch(r->sched, &r->o.advice_fd, &err) < 0)
+    autoplace struct bv_lsf_place place = {.dirfd = -1};
+    if (cmd_lsf_adopt(&place, &r->o, &r->settings, &err) < 0 ||
+        (r->sched && bv_sched_watch(r->sched, &r->o.advice_fd, &err) < 0))
         return cmd_fail(&err, 0);
     return cmd_supervise(&r->o);
 }

@@ -6,6 +6,7 @@
 
 #include "cli/cmd.h"
 #include "engine/engine.h"
+#include "sched/lsf/methods.h"
 
 static const struct {
     const char *name;
@@ -33,6 +34,7 @@ static const struct {
     {"config", bv_cmd_config, "show the settings, and where each comes from"},
     {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
+    {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
 };
 
 static void help(FILE *out)
@@ -61,6 +63,16 @@ static int open_standard_files(void)
     return fd < 0 ? -1 : close(fd);
 }
 
+/* LSF knows its methods by the names of programs, which are links to this one. Returns -1 for any other name. */
+static int lsf_method(int argc, char **argv)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+    if (strcmp(name, "echkpnt.bivouac") == 0)
+        return bv_lsf_echkpnt(argc, argv);
+    return strcmp(name, "erestart.bivouac") == 0 ? bv_lsf_erestart(argc, argv) : -1;
+}
+
 int main(int argc, char **argv)
 {
     int hook = bv_engine_hook_main();
@@ -68,6 +80,9 @@ int main(int argc, char **argv)
         return hook;
     if (open_standard_files() < 0)
         return BV_EINTERNAL;
+    int method = lsf_method(argc, argv);
+    if (method >= 0)
+        return method;
     if (argc < 2) {
         help(stderr);
         return BV_EUSAGE;

@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sched/lsf/lsf.h"
 #include "sched/slurm/slurm.h"
 
-static const struct bv_sched *const schedulers[] = {&bv_sched_slurm};
+static const struct bv_sched *const schedulers[] = {&bv_sched_slurm, &bv_sched_lsf};
 
 int bv_sched_detect(const struct bv_sched **ret, struct bv_sched_job *ret_job, struct bv_error *err)
 {

@@ -6,7 +6,7 @@ set -euo pipefail
 
 mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
 is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint config delete doctor export history import list metrics migrate pin preflight prune rehearse report restart run show top unpin verify " \
+    "checkpoint config delete doctor export history import list lsf metrics migrate pin preflight prune rehearse report restart run show top unpin verify " \
     "the help names every command"
 
 is "$(status_of bv)" 2 "without a command: usage"
