@@ -256,7 +256,7 @@ fault_reached()
     [[ -s $faults/reached ]]
 }
 
-# Pid of a part of Bivouac: supervisor, init, operation, criu or writer.
+# Pid of a part of Bivouac: supervisor, init, operation, criu, writer or verifier.
 pid_of()
 {
     local init
@@ -265,6 +265,7 @@ pid_of()
     supervisor) printf '%s\n' "$job_pid" ;;
     init) pgrep -P "$job_pid" -x bivouac-init ;;
     writer) pgrep -P "$job_pid" -x bivouac-writer ;;
+    verifier) pgrep -P "$job_pid" -x bivouac-verify ;;
     operation)
         init=$(pid_of init) || return
         pgrep -P "$init" -x bivouac-init
