@@ -39,6 +39,7 @@ last_case()
     conclude "$point: SIGKILL of the $victim"
 }
 
+# shellcheck disable=SC2317 # called by name
 points_are_all()
 {
     diff <(sed -n 's/^    "\(last-[a-z-]*\)".*/\1/p' /src/src/base/fault.c | sort) <(awk 'NF { print $1 }' <<<"$points" | sort)
