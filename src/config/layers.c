@@ -13,8 +13,8 @@
 
 /* Variables that are no settings. */
 static const char *const others[] = {
-    "BIVOUAC_JOB",         "BIVOUAC_CRIU",      "BIVOUAC_RUNTIME_DIR", "BIVOUAC_CONFIG",
-    "BIVOUAC_SITE_CONFIG", "BIVOUAC_FAULT_DIR", "BIVOUAC_FAULT_POINT", NULL,
+    "BIVOUAC_JOB",       "BIVOUAC_CRIU",        "BIVOUAC_RUNTIME_DIR", "BIVOUAC_CONFIG",      "BIVOUAC_SITE_CONFIG",
+    "BIVOUAC_FAULT_DIR", "BIVOUAC_FAULT_POINT", "BIVOUAC_SLURM_POLL",  "BIVOUAC_SLURM_DRAIN", NULL,
 };
 
 /* An empty variable is as good as none. */

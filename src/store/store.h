@@ -16,6 +16,7 @@
  *     STORE/jobs/J/000007/manifest      a committed generation (generation.h); packs and index beside it
  *     STORE/jobs/J/.000008.0003/        the same, not committed yet, of attempt 3
  *     STORE/jobs/J/.staging-0003/       raw images on their way in or out, of attempt 3
+ *     STORE/jobs/J/script               the job's own copy of its batch script (script.h)
  *     STORE/jobs/J/kept/0003/           what attempt 3 would have overwritten
  *
  * Directories are 0700, files 0600. Everything is opened relative to directory descriptors and never through a symbolic
