@@ -40,6 +40,8 @@ static const char *const fault_points[] = {
     "restart-rolled-back",  /* [operation]  the job's files are put back */
     "restart-engine",       /* [operation]  the engine has restored the tree, which has not run yet */
     "restart-restored",     /* [supervisor] the job runs */
+    "try-unpacked",         /* [verify]     a trial restore has its scratch directory */
+    "try-capsule",          /* [verify]     and its capsule, in which nothing runs */
 };
 
 void bv_fault_point(const char *name)

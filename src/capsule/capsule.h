@@ -40,6 +40,9 @@ struct bv_capsule_config {
     int private_network;
     int private_tmp;
     int protect; /* everything of the host is read-only, but what is bound */
+    /* With `protect`: directories, NULL-terminated, in which names can be made all the same, for the time of the
+     * capsule and for nobody else to see. One for which the kernel cannot do that stays read-only. May be NULL. */
+    const char *const *covered;
     const struct bv_bind *binds;
     size_t bind_count;
     int continue_clocks; /* let CLOCK_MONOTONIC and CLOCK_BOOTTIME go on from these values */

@@ -138,6 +138,39 @@ static int make_read_only(int fd, const char *path, struct bv_error *err)
     return 0;
 }
 
+#define COVERS "/dev/shm" /* where nothing else is mounted yet */
+
+/* Lay an overlay over a directory: changes go into memory. */
+static void cover(const char *path, size_t number)
+{
+    char upper[64], work[64], options[256];
+    snprintf(upper, sizeof(upper), COVERS "/upper-%zu", number);
+    snprintf(work, sizeof(work), COVERS "/work-%zu", number);
+    /* By way of the working directory, since a path may have characters that mean something in options. */
+    snprintf(options, sizeof(options), "userxattr,lowerdir=.,upperdir=%s,workdir=%s", upper, work);
+    struct stat st;
+    if (stat(path, &st) < 0 || mkdir(upper, st.st_mode & 07777) < 0 || mkdir(work, 0700) < 0 || chdir(path) < 0)
+        return;
+    if (mount("bivouac-cover", path, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+        rmdir(upper);
+    if (chdir("/") < 0)
+        _exit(1);
+}
+
+static int protect(const struct bv_capsule_config *config, struct bv_error *err)
+{
+    if (make_read_only(AT_FDCWD, "/", err) < 0)
+        return -1;
+    if (!config->covered)
+        return 0;
+    /* Soon hidden by the job's own /dev/shm, and there for as long as the overlays. */
+    if (mount_one("bivouac-covers", COVERS, "tmpfs", MS_NOSUID | MS_NODEV, "mode=700", err) < 0)
+        return -1;
+    for (size_t i = 0; config->covered[i]; i++)
+        cover(config->covered[i], i);
+    return 0;
+}
+
 /* A mount of its own of what is at `path` now, not attached anywhere yet. -1 with errno. */
 static int open_source(const char *path)
 {
@@ -187,7 +220,7 @@ int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *e
         if (sources[i] < 0)
             return bv_fail(err, BV_ENODIR, errno, "cannot open %s", config->binds[i].host);
     }
-    if ((config->protect && make_read_only(AT_FDCWD, "/", err) < 0) || mount_own(config, err) < 0)
+    if ((config->protect && protect(config, err) < 0) || mount_own(config, err) < 0)
         return -1;
 
     int rc = 0;

@@ -55,12 +55,15 @@ struct bv_engine_restore {
     pid_t root; /* expected pid of the tree's root */
     int images_fd;
     int private_network;
+    int stopped; /* leave every process stopped before its first instruction: nothing of the tree runs */
     const struct bv_engine_pipe *pipes;
     size_t pipe_count;
     /* Called with the new master of the tree's terminal, which the callee owns. NULL if it has none. */
     void (*terminal)(void *arg, int master_fd);
     /* Called when the whole tree is restored and has not run yet. -1: the tree is killed. May be NULL. */
     int (*restored)(void *arg, struct bv_error *err);
+    /* The same, but everything is as it will run, and held by the engine. May be NULL. */
+    int (*held)(void *arg, struct bv_error *err);
     void *arg;
 };
 
@@ -72,6 +75,12 @@ struct bv_engine_thin {
     /* These bytes, which are zeros, must not be in image `name`; they become the callee's. At most once for each. */
     void (*cut)(void *arg, const char *name, struct bv_ranges *cuts);
     void *arg;
+};
+
+/* What of a restored and stopped tree was found to be as its images say. */
+struct bv_engine_compared {
+    uint64_t processes, threads;
+    uint64_t pages; /* of private memory, each compared byte by byte */
 };
 
 /* Images on their way from an engine, received by a process that need not be in the capsule. */
@@ -118,6 +127,11 @@ struct bv_engine {
     /* Restore the tree. Its root becomes a child of the calling process or of the capsule's init.
      * Errors: BV_ENOENGINE, BV_ERESTORE (with the tail of the log), BV_ECHANGED, BV_EHOST, or what `restored` said. */
     int (*restore)(const struct bv_engine_restore *r, struct bv_error *err);
+
+    /* Compare a tree that is held, or stopped and has not run, with the images: processes, threads, and all of
+     * their private memory that the images hold. In the tree's own pid namespace.
+     * Errors: BV_ERESTORE (what is different, and where), BV_ECORRUPT. */
+    int (*compare)(int images_fd, struct bv_engine_compared *ret, struct bv_error *err);
 };
 
 /* An engine may run Bivouac's own program again as a hook of its. To be called first by main(): -1 = this is no hook,

@@ -54,3 +54,9 @@ const json_t *bv_capture_warnings(const struct bv_capture *c);
 int bv_rollback_volatiles(int staging, struct bv_error *err);
 int bv_rollback_files(int staging, int kept, const char *moved_dir, int accept_changed, json_t **ret_kept,
                       struct bv_error *err);
+
+/* Make, in the empty directory `shadow` (open, and its absolute path), what the files of a staged checkpoint would be
+ * after a restart; those without content become files of zeros of their size. *ret, an allocated array that is ended by
+ * a NULL `host`, says where each belongs: with them bound there, the engine finds what it looks for, and the job's own
+ * files are as they are. Errors: BV_ECORRUPT, BV_ENOSPACE. */
+int bv_rollback_shadow(int staging, int shadow, const char *path, struct bv_bind **ret, struct bv_error *err);

@@ -22,6 +22,10 @@
  *                                    <- {is: terminal} + descriptor, where the tree has one
  *                                    <- {is: done} or {is: failed, code, text}
  *
+ *   operate {op: try, …}, fds   ->      as restore, but the job's files are left alone, the tree stays stopped, and is
+ *                                       compared with its images
+ *                                    <- {is: done, processes, threads, pages} or {is: failed, code, text}
+ *
  * Descriptors of a request: 0 the socket, 1 the staging directory, 2 the directory for what is overwritten (restore).
  */
 

@@ -69,6 +69,8 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
     autoclose int fd = rollback_open(dir, e->path, O_RDWR | O_NONBLOCK, 0);
     if (fd < 0 && errno != ENOENT)
         return bv_fail(err, errno == ELOOP ? BV_ECHANGED : BV_EDENIED, errno, "cannot open %s", e->path);
+    if (e->content < 0 && r->stand_in)
+        return rollback_create(r, dir, e->path, e, err);
     if (e->content < 0) {
         if (fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == e->size &&
             st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec == e->mtime_ns)
@@ -125,6 +127,14 @@ static int put_entry(struct rollback *r, int dir, const json_t *j, json_t *seen,
     }
     free(e.path);
     return rc;
+}
+
+int rollback_put_entries(struct rollback *r, int dir, const json_t *entries, json_t *seen, struct bv_error *err)
+{
+    for (size_t i = 0; i < json_array_size(entries); i++)
+        if (put_entry(r, dir, json_array_get(entries, i), seen, err) < 0)
+            return -1;
+    return 0;
 }
 
 /* --- what was not there at the checkpoint --- */
@@ -227,9 +237,8 @@ int rollback_directory(struct rollback *r, const json_t *d, struct bv_error *err
 
     autojson json_t *seen = json_object();
     r->directory = root;
-    for (size_t i = 0; i < json_array_size(entries); i++)
-        if (put_entry(r, dir, json_array_get(entries, i), seen, err) < 0)
-            return bv_wrap(err, "%s", root);
+    if (rollback_put_entries(r, dir, entries, seen, err) < 0)
+        return bv_wrap(err, "%s", root);
     if (r->fresh)
         return 0;
 

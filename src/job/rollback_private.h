@@ -10,6 +10,7 @@ struct rollback {
     int kept_fd; /* where to keep what is overwritten */
     int accept_changed;
     int fresh;             /* the target is empty: nothing to compare or to keep */
+    int stand_in;          /* what has no content here becomes a file of zeros of the same size */
     const char *directory; /* that is being put back */
     const char *moved_dir; /* recorded paths may lead into it by links; NULL = none */
     json_t *kept;
@@ -41,6 +42,13 @@ void rollback_set_time(int fd, const struct rollback_entry *e);
 
 /* Copy the bytes of `fd` from `from` on to a new file in kept_fd and note it. */
 int rollback_keep(struct rollback *r, int fd, uint64_t from, const char *path, const char *why, struct bv_error *err);
+
+/* Put the captured entries of a directory into the open one. `seen` gets their names. */
+int rollback_put_entries(struct rollback *r, int dir, const json_t *entries, json_t *seen, struct bv_error *err);
+
+/* Make the new file `name` in `dir` what the entry says, with its content or as a stand-in. */
+int rollback_create(const struct rollback *r, int dir, const char *name, const struct rollback_entry *e,
+                    struct bv_error *err);
 
 /* Create a file that is gone. */
 int rollback_put_back(struct rollback *r, const struct rollback_entry *e, struct bv_error *err);

@@ -78,3 +78,4 @@ int criu_dump(struct bv_engine_dump *d, struct bv_error *err);
 int criu_is_bulk(const char *image);
 int criu_leave_zeros(const struct bv_engine_thin *how, struct bv_error *err);
 int criu_restore(const struct bv_engine_restore *r, struct bv_error *err);
+int criu_compare(int images_fd, struct bv_engine_compared *ret, struct bv_error *err);

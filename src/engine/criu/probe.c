@@ -114,4 +114,5 @@ const struct bv_engine bv_engine_criu = {
     .is_bulk = criu_is_bulk,
     .leave_zeros = criu_leave_zeros,
     .restore = criu_restore,
+    .compare = criu_compare,
 };

@@ -33,6 +33,10 @@ static int on_notify(void *arg, const char *script, int fd, struct bv_error *err
         r->terminal(r->arg, steal_fd(&owned));
     if (strcmp(script, "post-restore") == 0 && r->restored)
         return r->restored(r->arg, err);
+    /* The engine still holds every thread at its last system call: not even a pending signal has been delivered, for
+     * which the kernel would write to its stack. */
+    if (strcmp(script, "pre-resume") == 0 && r->held)
+        return r->held(r->arg, err);
     return 0;
 }
 
@@ -67,6 +71,8 @@ static int call(const struct bv_engine_restore *r, const char *path, CriuResp **
     opts.notify_scripts = 1;
     opts.has_unprivileged = 1;
     opts.unprivileged = 1;
+    opts.has_leave_stopped = 1;
+    opts.leave_stopped = r->stopped;
     opts.has_rst_sibling = 1;
     opts.rst_sibling = 1;
     opts.has_orphan_pts_master = 1;
