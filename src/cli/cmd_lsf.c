@@ -106,7 +106,8 @@ static int restart_in(struct bv_lsf_place *p, struct bv_error *err)
     case BV_ENDED_SIGNAL: /* LSF takes a death by signal here for success */
         return 128 + outcome.number;
     case BV_ENDED_CHECKPOINTED:
-        return BV_CHECKPOINTED;
+    case BV_ENDED_STOPPED:
+        return settings.requeue_exit ? (int)settings.requeue_exit : BV_CHECKPOINTED;
     }
     return BV_EINTERNAL;
 }

@@ -6,11 +6,11 @@
 #include "job/advice.h"
 #include "job/past.h"
 
-static int parse(const char *text, struct bv_advice *ret, struct bv_error *err)
+static int parse(const char *text, struct bv_advice *ret, struct bv_error *parse_err)
 {
     autojson json_t *message = NULL;
     assert_ok(bv_json_parse(text, strlen(text), &message, &err));
-    return bv_advice_parse(message, ret, err);
+    return bv_advice_parse(message, ret, parse_err);
 }
 
 static void a_deadline_comes_and_goes(void **state)

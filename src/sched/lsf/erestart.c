@@ -80,7 +80,7 @@ static int check_generations(const struct method *m, unsigned *ret, struct bv_er
 
 static int prepare(struct method *m, struct bv_error *err)
 {
-    unsigned generation;
+    unsigned generation = 0;
     if (bv_lsf_place_read(&m->place, err) < 0 || bv_lsf_place_job(&m->place, &m->store, &m->job, err) < 0 ||
         wait_for_death(m, err) < 0 || check_generations(m, &generation, err) < 0 ||
         bv_lsf_restart_cmd_write(&m->place, BV_LSF_RESTART, err) < 0)
