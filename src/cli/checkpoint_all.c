@@ -36,7 +36,7 @@ struct target {
 struct drain {
     struct target *target;
     size_t count;
-    const char *leave;
+    const char *leave, *reason;
     struct bv_deadline deadline;
 };
 
@@ -51,7 +51,7 @@ static void ask(const struct drain *d, struct target *t)
 {
     double left = bv_deadline_ms(d->deadline) / 1000.0;
     autojson json_t *request = json_pack("{s:s, s:s, s:f, s:s}", "op", "checkpoint", "leave", d->leave, "timeout",
-                                         left > 1 ? left : 1, "reason", "drain");
+                                         left > 1 ? left : 1, "reason", d->reason);
     t->again = (struct bv_deadline){0};
     if (bv_msg_send(t->fd, request, NULL, 0, bv_deadline_in(SEND_TIMEOUT), NULL) < 0)
         fail(t, BV_ENOTRUNNING, "its supervisor does not listen");
@@ -165,7 +165,7 @@ static void print_target(const struct target *t)
         printf("%s%s: %s\n", job, whose, t->text);
 }
 
-int cmd_checkpoint_all(const char *leave, double timeout, int json)
+int cmd_checkpoint_all(const char *leave, const char *reason, double timeout, int json)
 {
     struct bv_error err = {0};
     struct bv_running *running;
@@ -174,7 +174,7 @@ int cmd_checkpoint_all(const char *leave, double timeout, int json)
     if (bv_running_connect(&running, &count, &err) < 0)
         return cmd_fail(&err, json);
     autofree struct target *all = bv_alloc((count + 1) * sizeof(*all));
-    struct drain d = {all, count, leave, bv_deadline_in(timeout > 0 ? timeout : TIMEOUT_DEFAULT)};
+    struct drain d = {all, count, leave, reason, bv_deadline_in(timeout > 0 ? timeout : TIMEOUT_DEFAULT)};
     for (size_t i = 0; i < count; i++) {
         all[i] = (struct target){.fd = running[i].fd, .uid = running[i].uid};
         begin(&d, &all[i]);

@@ -60,7 +60,7 @@ static void print_result(const json_t *result)
 int bv_cmd_checkpoint(int argc, char **argv)
 {
     struct bv_error err = {0};
-    struct request r = {.ask = {.leave = "running", .reason = "request"}};
+    struct request r = {.ask = {.leave = "running"}};
     char host[65];
     autojson json_t *result = NULL;
     int status;
@@ -72,7 +72,8 @@ int bv_cmd_checkpoint(int argc, char **argv)
         {0, "all", NULL, "every running job of yours on this host; as root, every user's", .to = &r.all},
         {'t', "timeout", "TIME", "give up after that time (default: 1h)", .take = cmd_take_duration,
          .to = &r.ask.timeout},
-        {0, "reason", "WORD", "why, for the history (default: request)", .take = take_reason, .to = &r.ask.reason},
+        {0, "reason", "WORD", "why, for the history (default: request, or drain with --all)", .take = take_reason,
+         .to = &r.ask.reason},
         CMD_STORE(&r.ask.store),
         CMD_JSON(&r.json, "print the result as JSON"),
         {0},
@@ -80,13 +81,15 @@ int bv_cmd_checkpoint(int argc, char **argv)
     if (cmd_options(&syntax, options, argc, argv, &status) == CMD_DONE)
         return status;
     if (r.all && argc == optind && !r.ask.store)
-        return cmd_checkpoint_all(r.ask.leave, r.ask.timeout, r.json);
+        return cmd_checkpoint_all(r.ask.leave, r.ask.reason ? r.ask.reason : "drain", r.ask.timeout, r.json);
     if (r.all)
         return cmd_usage("checkpoint", "--all is for all jobs, of whatever store");
     if (argc - optind != 1)
         return cmd_usage("checkpoint", "exactly one JOB is needed");
 
     r.ask.job = argv[optind];
+    if (!r.ask.reason)
+        r.ask.reason = "request";
     r.ask.progress = on_progress;
     r.ask.arg = &r;
     int rc = cmd_ask_checkpoint(&r.ask, &result, host, &err);

@@ -11,10 +11,21 @@
 #define SITE_FILE "/etc/bivouac/bivouac.conf"
 #define PREFIX    "BIVOUAC_"
 
-/* Variables that are no settings. */
+/* Variables that are no settings. tests/integration/config.sh compares them with the source. */
 static const char *const others[] = {
-    "BIVOUAC_JOB",       "BIVOUAC_CRIU",        "BIVOUAC_RUNTIME_DIR", "BIVOUAC_CONFIG",      "BIVOUAC_SITE_CONFIG",
-    "BIVOUAC_FAULT_DIR", "BIVOUAC_FAULT_POINT", "BIVOUAC_SLURM_POLL",  "BIVOUAC_SLURM_DRAIN", NULL,
+    "BIVOUAC_JOB",
+    "BIVOUAC_CRIU",
+    "BIVOUAC_CRIU_HOOK",
+    "BIVOUAC_RUNTIME_DIR",
+    "BIVOUAC_CONFIG",
+    "BIVOUAC_SITE_CONFIG",
+    "BIVOUAC_FAULT_DIR",
+    "BIVOUAC_FAULT_POINT",
+    "BIVOUAC_SLURM_POLL",
+    "BIVOUAC_SLURM_DRAIN",
+    "BIVOUAC_BUILD",
+    "BIVOUAC_TESTBED_CACHE",
+    NULL,
 };
 
 /* An empty variable is as good as none. */

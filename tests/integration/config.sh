@@ -91,6 +91,17 @@ like "$(<err)" "^bivouac: --lease: '-5' is no duration" "and names the option"
 is "$(status_of env BIVOUAC_LEESE=5 bivouac run --job warned -- true)" 0 "an unknown variable is not refused"
 like "$(<err)" 'BIVOUAC_LEESE means nothing' "but warned of"
 
+# Every variable that some part of Bivouac reads or sets: "BIVOUAC_X" in the source, $BIVOUAC_X in the testbed's scripts.
+mapfile -t variables < <({
+    grep -rhoE '"BIVOUAC_[A-Z_]+"' /src/src /src/plugins
+    grep -rhoE '[$][{]?BIVOUAC_[A-Z_]+' /src/testbed /src/tests/check
+} | grep -oE 'BIVOUAC_[A-Z_]+' | sort -u)
+ok "the source has variables" test "${#variables[@]}" -ge 10
+for variable in "${variables[@]}"; do
+    unknown=$(env "$variable=1" bivouac config lease 2>&1 | grep "$variable means nothing" || :)
+    is "$unknown" "" "$variable is known"
+done
+
 # What the command shows.
 conf site.conf 'staging = 1G' 'lease = 1m' 'network = private'
 conf job.conf 'staging = 2G' 'lease = 2m'

@@ -37,7 +37,7 @@ start_as bob three
 said=$(as_user alice env -u XDG_RUNTIME_DIR bivouac checkpoint --all)
 is "$(cut -d: -f1 <<<"$said" | sort | tr '\n' ' ')" "one@1 two@1 " "a user checkpoints all jobs of his own"
 like "$said" 'committed after [0-9.]+ s' "and is told of each"
-is "$(as_user bob env -u XDG_RUNTIME_DIR bivouac checkpoint --all --json | jq -c '[.jobs[] | [.job, .ok, .generation]]')" \
+is "$(as_user bob env -u XDG_RUNTIME_DIR bivouac checkpoint --all --json --reason maintenance | jq -c '[.jobs[] | [.job, .ok, .generation]]')" \
     '[["three",true,1]]' "as JSON, too"
 
 # A supervisor that does not answer, and somebody's socket that is none of ours.
@@ -53,7 +53,7 @@ ended_with one 85
 ended_with two 85
 ended_with three 85
 is "$(jq -rs '[.[] | select(.event == "checkpointed").why] | unique | join(" ")' \
-    /home/*/.bivouac/jobs/*/events.jsonl)" drain "the history says why"
+    /home/*/.bivouac/jobs/*/events.jsonl)" "drain maintenance" "the history says why"
 
 # One that cannot be checkpointed.
 start_as alice four
