@@ -66,7 +66,7 @@ run_again short -- "${count[@]}" 100
 is "$again_status" 5 "the job goes on from there"
 same_file short.out expected "and its output is that of one run"
 
-# A signal while the job is restored is a preemption, too: tested where that can be stopped, in fault/last-points.sh.
+# A notice that comes while the job is restored needs a restore that waits: fault/last-points.sh.
 
 # Suspended: everything of the job stops, its supervisor does not.
 job_states()
