@@ -24,53 +24,50 @@ static int take_copy(const char *text, void *to, struct bv_error *err)
     return bv_job_id_check(text, err);
 }
 
-static enum cmd_next take_options(struct bv_supervise_options *o, struct bv_settings *settings, char **chdir_path,
-                                  const char **copy, const char **job_file, int argc, char **argv, int *ret_status)
+static enum cmd_next take_options(struct cmd_attempt *a, const char **copy, int argc, char **argv, int *ret_status)
 {
     const struct cmd_option own[] = {
-        CMD_CONFIG(job_file),
-        {0, "chdir", "DIR", "continue in DIR: the job sees it where its own directory was", .take = cmd_take_path,
-         .to = chdir_path},
         {'j', "job", "NEW", "continue as a new job NEW, a copy; JOB itself is left as it is", .take = take_copy,
          .to = copy},
-        {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",
-         .to = &o->accept_changed},
-        {0, "takeover", NULL, "the earlier supervisor is known to be dead: do not wait for its lease",
-         .to = &o->vouched},
         {0},
     };
     struct cmd_option all[CMD_OPTIONS_MAX] = {0};
-    cmd_add_settings(all, BV_FOR_RESTART, settings);
     cmd_add_options(all, own);
+    cmd_add_attempt(all, BV_FOR_RESTART, a);
     return cmd_options(&syntax, all, argc, argv, ret_status);
+}
+
+static int restart(struct cmd_attempt *a, int argc, char **argv)
+{
+    struct bv_error err = {0};
+    autospec struct bv_spec spec = {0};
+    const char *copy = NULL;
+    char job[BV_JOB_ID_MAX + 1];
+    int status;
+    if (take_options(a, &copy, argc, argv, &status) == CMD_DONE)
+        return status;
+    if (argc - optind != 1)
+        return cmd_usage("restart", "exactly one JOB[@GENERATION] is needed");
+    if (bv_job_ref_parse(argv[optind], job, &a->o.generation, &err) < 0 ||
+        cmd_load_settings(&a->settings, a->job_file, &err) < 0)
+        return cmd_fail(&err, 0);
+    a->o.restart_only = 1;
+    a->o.job_id = job;
+    if (copy) {
+        if (cmd_copy_spec(a->settings.store, argv[optind], &spec, &err) < 0)
+            return cmd_fail(&err, 0);
+        a->o.spec = &spec;
+        a->o.job_id = copy;
+        a->o.generation = 0;
+    }
+    return cmd_supervise(a);
 }
 
 int bv_cmd_restart(int argc, char **argv)
 {
-    struct bv_error err = {0};
-    autosettings struct bv_settings settings;
-    autospec struct bv_spec spec = {0};
-    autofree char *chdir_path = NULL;
-    struct bv_supervise_options o = {.restart_only = 1, .settings = &settings, .advice_fd = -1};
-    const char *copy = NULL, *job_file = NULL;
-    char job[BV_JOB_ID_MAX + 1];
-    int status;
-    bv_settings_init(&settings);
-    if (take_options(&o, &settings, &chdir_path, &copy, &job_file, argc, argv, &status) == CMD_DONE)
-        return status;
-    if (argc - optind != 1)
-        return cmd_usage("restart", "exactly one JOB[@GENERATION] is needed");
-    if (bv_job_ref_parse(argv[optind], job, &o.generation, &err) < 0 ||
-        cmd_load_settings(&settings, job_file, &err) < 0)
-        return cmd_fail(&err, 0);
-    o.job_id = job;
-    o.chdir = chdir_path;
-    if (copy) {
-        if (cmd_copy_spec(settings.store, argv[optind], &spec, &err) < 0)
-            return cmd_fail(&err, 0);
-        o.spec = &spec;
-        o.job_id = copy;
-        o.generation = 0;
-    }
-    return cmd_supervise(&o);
+    struct cmd_attempt a;
+    cmd_attempt_init(&a);
+    int status = restart(&a, argc, argv);
+    cmd_attempt_free(&a);
+    return status;
 }

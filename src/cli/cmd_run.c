@@ -26,13 +26,11 @@ static const struct cmd_syntax syntax = {
 };
 
 struct run {
-    struct bv_supervise_options o;
-    struct bv_settings settings;
+    struct cmd_attempt a;
     struct bv_spec spec;
     const struct bv_sched *sched; /* that runs us, NULL = none */
     struct bv_sched_job job;      /* what it says of the job */
-    char *chdir_path;
-    const char *job_file, *from;
+    const char *from;
     int keep_script;
 };
 
@@ -80,7 +78,7 @@ static int set_command(struct run *r, char **command, struct bv_error *err)
     for (char **a = command; *a; a++)
         cmd_list_add(&spec->argv, bv_strdup(*a));
     if (r->keep_script)
-        r->o.script = command[0];
+        r->a.o.script = command[0];
     return 0;
 }
 
@@ -88,13 +86,13 @@ static int set_command(struct run *r, char **command, struct bv_error *err)
 static int complete(struct run *r, char **command, struct bv_error *err)
 {
     if (r->from) {
-        r->o.restart_only = 1;
+        r->a.o.restart_only = 1;
         bv_spec_free(&r->spec);
-        return cmd_copy_spec(r->settings.store, r->from, &r->spec, err);
+        return cmd_copy_spec(r->a.settings.store, r->from, &r->spec, err);
     }
-    r->spec.private_network = r->settings.private_network;
-    r->spec.private_tmp = r->settings.private_tmp;
-    r->spec.capture_limit = r->settings.capture_limit;
+    r->spec.private_network = r->a.settings.private_network;
+    r->spec.private_tmp = r->a.settings.private_tmp;
+    r->spec.capture_limit = r->a.settings.capture_limit;
     return set_command(r, command, err);
 }
 
@@ -105,15 +103,15 @@ static int ask_scheduler(struct run *r, struct bv_error *err)
     struct bv_error e = {0};
     const char *around = getenv("BIVOUAC_JOB");
     if (bv_sched_detect(&r->sched, &r->job, &e) < 0)
-        return r->o.job_id ? 0 : bv_fail(err, e.code, 0, "%s", e.text);
+        return r->a.o.job_id ? 0 : bv_fail(err, e.code, 0, "%s", e.text);
     if (!r->sched)
         return 0;
-    if (!r->o.job_id)
-        r->o.job_id = r->job.id;
-    r->o.again = r->job.again;
-    r->o.scheduler = r->sched->name;
-    r->o.scheduler_job = r->job.native;
-    return around && strcmp(around, r->o.job_id) == 0;
+    if (!r->a.o.job_id)
+        r->a.o.job_id = r->job.id;
+    r->a.o.again = r->job.again;
+    r->a.o.scheduler = r->sched->name;
+    r->a.o.scheduler_job = r->job.native;
+    return around && strcmp(around, r->a.o.job_id) == 0;
 }
 
 static int run_inside(char **command)
@@ -126,37 +124,26 @@ static int run_inside(char **command)
 
 static enum cmd_next take_options(struct run *r, int argc, char **argv, int *ret_status)
 {
-    const struct cmd_option first[] = {
+    const struct cmd_option own[] = {
         {'j', "job", "ID",
          "name of the job (default: what the scheduler calls it, as in slurm-1234, else a new one, local-...)",
-         .take = take_job, .to = &r->o},
-        CMD_CONFIG(&r->job_file),
-        {0},
-    };
-    const struct cmd_option last[] = {
+         .take = take_job, .to = &r->a.o},
         {0, "bind", "HOST:JOB", "let the job see the directory or file HOST at JOB; may be repeated", .take = take_bind,
          .to = &r->spec},
         {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = cmd_take_paths,
          .to = &r->spec.capture},
         {0, "no-capture", "GLOB", "... but not files whose name or path in DIR matches; may be repeated",
          .take = cmd_take_word, .to = &r->spec.no_capture},
-        {0, "chdir", "DIR", "continue in DIR instead of the directory where the job was", .take = cmd_take_path,
-         .to = &r->chdir_path},
-        {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",
-         .to = &r->o.accept_changed},
         {0, "from", "JOB[@GEN]", "a new job does not start COMMAND, but goes on from that checkpoint of another",
          .to = &r->from},
         {0, "keep-script", NULL,
          "run a copy of COMMAND, a script, that is kept with the job: a scheduler's own may vanish",
          .to = &r->keep_script},
-        {0, "takeover", NULL, "the earlier supervisor is known to be dead: do not wait for its lease",
-         .to = &r->o.vouched},
         {0},
     };
     struct cmd_option all[CMD_OPTIONS_MAX] = {0};
-    cmd_add_options(all, first);
-    cmd_add_settings(all, BV_FOR_RUN, &r->settings);
-    cmd_add_options(all, last);
+    cmd_add_options(all, own);
+    cmd_add_attempt(all, BV_FOR_RUN, &r->a);
     return cmd_options(&syntax, all, argc, argv, ret_status);
 }
 
@@ -171,25 +158,23 @@ static int run(struct run *r, int argc, char **argv)
     int inside = ask_scheduler(r, &err);
     if (inside > 0)
         return run_inside(argv + optind);
-    if (inside < 0 || cmd_load_settings(&r->settings, r->job_file, &err) < 0 || complete(r, argv + optind, &err) < 0)
+    if (inside < 0 || cmd_load_settings(&r->a.settings, r->a.job_file, &err) < 0 ||
+        complete(r, argv + optind, &err) < 0)
         return cmd_fail(&err, 0);
-    r->o.chdir = r->chdir_path;
     autoplace struct bv_lsf_place place = {.dirfd = -1};
-    if (cmd_lsf_adopt(&place, &r->o, &r->settings, &err) < 0 ||
-        (r->sched && bv_sched_watch(r->sched, &r->o.advice_fd, &err) < 0))
+    if (cmd_lsf_adopt(&place, &r->a.o, &r->a.settings, &err) < 0 ||
+        (r->sched && bv_sched_watch(r->sched, &r->a.o.advice_fd, &err) < 0))
         return cmd_fail(&err, 0);
-    return cmd_supervise(&r->o);
+    return cmd_supervise(&r->a);
 }
 
 int bv_cmd_run(int argc, char **argv)
 {
-    struct run r = {.o = {.advice_fd = -1}};
-    r.o.spec = &r.spec;
-    r.o.settings = &r.settings;
-    bv_settings_init(&r.settings);
+    struct run r = {0};
+    cmd_attempt_init(&r.a);
+    r.a.o.spec = &r.spec;
     int status = run(&r, argc, argv);
     bv_spec_free(&r.spec);
-    bv_settings_free(&r.settings);
-    free(r.chdir_path);
+    cmd_attempt_free(&r.a);
     return status;
 }

@@ -2,12 +2,41 @@
 #include "cli/supervise.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/cmd.h"
 #include "sched/sched.h"
+
+void cmd_attempt_init(struct cmd_attempt *a)
+{
+    *a = (struct cmd_attempt){.o = {.settings = &a->settings, .advice_fd = -1}};
+    bv_settings_init(&a->settings);
+}
+
+void cmd_attempt_free(struct cmd_attempt *a)
+{
+    bv_settings_free(&a->settings);
+    free(a->chdir_path);
+}
+
+void cmd_add_attempt(struct cmd_option *list, unsigned who, struct cmd_attempt *a)
+{
+    const struct cmd_option others[] = {
+        CMD_CONFIG(&a->job_file),
+        {0, "chdir", "DIR", "continue in DIR: the job sees it where its own directory was", .take = cmd_take_path,
+         .to = &a->chdir_path},
+        {0, "accept-changed", NULL, "continue although a file that is too large to copy has changed",
+         .to = &a->o.accept_changed},
+        {0, "takeover", NULL, "the earlier supervisor is known to be dead: do not wait for its lease",
+         .to = &a->o.vouched},
+        {0},
+    };
+    cmd_add_settings(list, who, &a->settings);
+    cmd_add_options(list, others);
+}
 
 /* Die of the signal that the job died of, so that whoever waits for us sees no difference; without a core dump, which
  * would be ours and not the job's. */
@@ -34,16 +63,17 @@ static void name_scheduler(const struct bv_sched *scheduler, const struct bv_sch
         o->scheduler_job += n + 1;
 }
 
-int cmd_supervise(const struct bv_supervise_options *o)
+int cmd_supervise(const struct cmd_attempt *a)
 {
     struct bv_error err = {0};
     struct bv_outcome outcome = {0};
     struct bv_sched_job job;
     const struct bv_sched *scheduler = NULL;
-    struct bv_supervise_options all = *o;
+    struct bv_supervise_options o = a->o;
+    o.chdir = a->chdir_path;
     if (bv_sched_detect(&scheduler, &job, NULL) == 0 && scheduler)
-        name_scheduler(scheduler, &job, &all);
-    if (bv_supervise(&all, &outcome, &err) < 0)
+        name_scheduler(scheduler, &job, &o);
+    if (bv_supervise(&o, &outcome, &err) < 0)
         return cmd_fail(&err, 0);
     switch (outcome.how) {
     case BV_ENDED_EXIT:
@@ -52,7 +82,7 @@ int cmd_supervise(const struct bv_supervise_options *o)
         return die_of(outcome.number);
     case BV_ENDED_CHECKPOINTED:
     case BV_ENDED_STOPPED:
-        return o->settings->requeue_exit ? (int)o->settings->requeue_exit : BV_CHECKPOINTED;
+        return a->settings.requeue_exit ? (int)a->settings.requeue_exit : BV_CHECKPOINTED;
     }
     return BV_EINTERNAL;
 }

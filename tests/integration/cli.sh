@@ -4,10 +4,10 @@
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
-mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
-is "$(printf '%s\n' "${commands[@]}" | sort | tr '\n' ' ')" \
-    "checkpoint config delete doctor export history import list lsf metrics migrate pin preflight prune rehearse report restart run show top unpin verify " \
-    "the help names every command"
+mapfile -t commands < <(commands_of_help)
+is "$(printf '%s\n' "${commands[@]}" | sort)" \
+    "$(cd /src/man && printf '%s\n' bivouac-*.1 | sed 's/^bivouac-//; s/\.1$//' | sort)" \
+    "the help names every command that has a man page, and no other"
 
 is "$(status_of bv)" 2 "without a command: usage"
 is "$(<out)" "" "and nothing on standard output"

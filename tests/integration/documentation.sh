@@ -19,7 +19,7 @@ options_of_page()
         sort -u
 }
 
-mapfile -t commands < <(bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p')
+mapfile -t commands < <(commands_of_help)
 ok "there are commands" test "${#commands[@]}" -ge 9
 for command in "${commands[@]}"; do
     page=$man/bivouac-$command.1

@@ -26,6 +26,12 @@ bv()
     timeout --foreground "$((4 * tap_deadline))" bivouac "$@"
 }
 
+# The commands that "bivouac --help" lists, one a line.
+commands_of_help()
+{
+    bivouac --help | sed -n 's/^  \([a-z]\{3,\}\)  .*/\1/p'
+}
+
 # run_job ID [OPTION…] -- CMD…
 run_job()
 {
