@@ -89,6 +89,7 @@ struct bv_engine_stream;
 struct bv_engine_image {
     char name[256]; /* a plain file name */
     int pipe;       /* its bytes, until end of file; owned by the receiver */
+    int early;      /* it is begun before the tree is frozen; the first that is not, right after that */
 };
 
 struct bv_engine_info {

@@ -248,6 +248,7 @@ static int dump(struct supervisor *s, struct bv_error *err)
     if (rc < 0)
         return -1;
     c->state = CHECKPOINT_DUMPING;
+    c->dump_ns = bv_clock_ns(CLOCK_MONOTONIC);
     control_progress(s, "dump");
     return 0;
 }
@@ -384,6 +385,8 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     bv_json_set(r, "reason", json_string(c->reason));
     bv_json_set(r, "frozen_s", json_real((double)c->frozen_ns / 1e9));
     bv_json_set(r, "total_s", json_real((double)c->total_ns / 1e9));
+    if (c->leave == BV_LEAVE_DEAD)
+        bv_json_set(r, "ended", json_true());
     bv_json_set(r, "memory_bytes", json_integer((json_int_t)c->memory));
     if (c->verified) {
         bv_json_set(r, "verified", json_string(c->verified));
@@ -444,15 +447,24 @@ static int begin_verifying(struct supervisor *s)
     return 0;
 }
 
+/* Of a job that is ended the engine never says how long it was frozen: it is until now. Without a stream we only know
+ * when the engine was let loose. */
+static int64_t frozen_at(const struct checkpoint *c, const json_t *written)
+{
+    json_int_t at = json_integer_value(json_object_get(written, "frozen_at_ns"));
+    return at ? at : c->dump_ns;
+}
+
 static int on_written(struct supervisor *s, json_t *written, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
     if (commit(s, err) < 0)
         return -1;
+    int64_t now = bv_clock_ns(CLOCK_MONOTONIC);
     c->written = json_incref(written);
-    c->total_ns = bv_clock_ns(CLOCK_MONOTONIC) - c->begun_ns;
+    c->total_ns = now - c->begun_ns;
     if (c->leave == BV_LEAVE_DEAD)
-        c->frozen_ns = c->total_ns;
+        c->frozen_ns = now - frozen_at(c, written);
     if (begin_verifying(s) < 0)
         committed(s);
     return 0;

@@ -24,6 +24,7 @@ struct bv_receive {
     int lanes_taken;        /* by one of the images */
     struct image *image;
     size_t count;
+    int64_t frozen_at_ns;
 };
 
 struct bv_receive *bv_receive_new(const struct bv_engine *engine, struct bv_engine_stream *stream,
@@ -63,6 +64,11 @@ int bv_receive_idle(const struct bv_receive *r)
     return r->count == 0;
 }
 
+int64_t bv_receive_frozen_at(const struct bv_receive *r)
+{
+    return r->frozen_at_ns;
+}
+
 /* What an engine writes beside its images (statistics) is not part of the job's state, but must be read. */
 static int is_image(const char *name)
 {
@@ -76,6 +82,8 @@ static int begin_image(struct bv_receive *r, struct bv_error *err)
     if (got <= 0)
         return got;
 
+    if (!e.early && !r->frozen_at_ns)
+        r->frozen_at_ns = bv_clock_ns(CLOCK_MONOTONIC);
     struct image image = {.pipe = e.pipe};
     if (is_image(e.name)) {
         autofree char *name = bv_asprintf("images/%s", e.name);

@@ -26,3 +26,6 @@ int bv_receive_step(struct bv_receive *r, const struct pollfd *p, struct bv_erro
 
 /* No image is under way. */
 int bv_receive_idle(const struct bv_receive *r);
+
+/* When the tree was found to be frozen (CLOCK_MONOTONIC), 0 = it is not yet. */
+int64_t bv_receive_frozen_at(const struct bv_receive *r);

@@ -37,7 +37,7 @@ struct checkpoint {
     enum bv_leave leave;
     unsigned generation, base; /* the one in which its pages are looked for, 0 = none */
     struct bv_deadline deadline;
-    int64_t begun_ns, frozen_ns, total_ns;
+    int64_t begun_ns, dump_ns, frozen_ns, total_ns;
     int staging;
     int op_sock;
     int streams; /* the engine's images come through pipes */

@@ -195,8 +195,8 @@ static void on_checkpoint(struct builder *b, size_t i, const json_t *e, int64_t 
         t->checkpoint = bv_realloc(t->checkpoint, b->checkpoint_room, sizeof(t->checkpoint[0]));
         b->offset_s = bv_realloc(b->offset_s, b->checkpoint_room, sizeof(b->offset_s[0]));
     }
-    /* It is the state of the moment in which the job ran on, not of the commit. */
-    double behind = at_least_zero(c.write_s) + at_least_zero(c.sync_s);
+    /* It is the state of the moment in which the job ran on, not of the commit; one that was ended did not. */
+    double behind = json_is_true(json_object_get(e, "ended")) ? 0 : at_least_zero(c.write_s) + at_least_zero(c.sync_s);
     double most = at_least_zero(c.total_s) - at_least_zero(c.frozen_s);
     double ran = seconds_between(t->attempt[i].begun_ns, at);
     b->progress[i].frozen_s += at_least_zero(c.frozen_s);

@@ -153,9 +153,10 @@ static void writer_main(const void *arg, int sock)
         answer = json_pack("{s:s, s:i, s:o}", "is", "failed", "code", (int)err.code, "text", bv_json_bytes(err.text));
     else
         answer =
-            json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
+            json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "is", "written", "raw_bytes", (json_int_t)s.raw_bytes,
                       "new_bytes", (json_int_t)s.new_bytes, "stored_bytes", (json_int_t)s.stored_bytes, "drain_ns",
-                      (json_int_t)w.drain_ns, "write_ns", (json_int_t)s.write_ns, "sync_ns", (json_int_t)s.sync_ns);
+                      (json_int_t)w.drain_ns, "write_ns", (json_int_t)s.write_ns, "sync_ns", (json_int_t)s.sync_ns,
+                      "frozen_at_ns", (json_int_t)(w.receive ? bv_receive_frozen_at(w.receive) : 0));
     /* Pipes close only now: an engine that is still writing must find the reason told when its write fails. */
     int rc = tell(&w, answer, NULL);
     bv_receive_free(w.receive);

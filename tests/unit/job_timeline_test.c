@@ -159,6 +159,23 @@ static void times_that_go_back_are_no_time(void **state)
     assert_seconds(t.lost_s, 0);
 }
 
+static void a_job_that_a_checkpoint_ends_is_frozen_until_its_commit(void **state)
+{
+    (void)state;
+    autojson json_t *events = json_array();
+    started(events, 0, 0);
+    add(events, 32, 0, "checkpointed",
+        json_pack("{s:i, s:s, s:f, s:f, s:f, s:f, s:b}", "generation", 1, "why", "request", "frozen_s", 2.0, "write_s",
+                  1.5, "sync_s", 0.5, "total_s", 3.25, "ended", 1));
+    ended(events, 33, 0, "checkpointed", 0);
+    restarted(events, 100, 1, 1); /* from 30 */
+    ended(events, 105, 1, "exited", 0);
+    autotimeline struct bv_timeline t = build(events, NULL);
+    assert_seconds(t.attempt[0].running_s, 30);
+    assert_seconds(t.saved_s, 30);
+    assert_seconds(t.lost_s, 0);
+}
+
 static void a_fall_back_loses_the_work_of_earlier_attempts_too(void **state)
 {
     (void)state;
@@ -367,6 +384,7 @@ int main(void)
         cmocka_unit_test(without_a_lease_to_look_at_the_last_event_is_the_last_sign),
         cmocka_unit_test(a_sign_of_life_after_the_next_start_is_a_clock_that_differs),
         cmocka_unit_test(times_that_go_back_are_no_time),
+        cmocka_unit_test(a_job_that_a_checkpoint_ends_is_frozen_until_its_commit),
         cmocka_unit_test(a_fall_back_loses_the_work_of_earlier_attempts_too),
         cmocka_unit_test(a_start_from_the_beginning_loses_everything),
         cmocka_unit_test(of_an_interrupted_job_what_is_behind_its_newest_kept_checkpoint_is_lost),

@@ -132,6 +132,7 @@ int criu_stream_next(struct bv_engine_stream *s, struct bv_engine_image *ret, st
     image.pipe = receive_pipe(s->connection, err);
     if (image.pipe < 0)
         return -1;
+    image.early = strcmp(image.name, "cpuinfo.img") == 0;
     *ret = image;
     return 1;
 }
