@@ -31,6 +31,7 @@ int bv_cmd_doctor(int argc, char **argv);
 int bv_cmd_preflight(int argc, char **argv);
 int bv_cmd_rehearse(int argc, char **argv);
 int bv_cmd_lsf(int argc, char **argv);
+int bv_cmd_slurm(int argc, char **argv);
 
 /* --- helpers that commands share (common.c) --- */
 

@@ -69,6 +69,8 @@ static int migrate(const struct migration *m, json_t **ret, struct bv_error *err
         .store = m->store, .job = m->job, .leave = "dead", .reason = "migrate", .timeout = m->timeout};
     if (!sched || cmd_open_store(m->store, &store, err) < 0 || cmd_open_job(&store, m->job, &job, &generation, err) < 0)
         return -1;
+    if (m->to && sched->may_move && sched->may_move(job.id, m->to, err) < 0)
+        return -1;
     int got = bv_attempt_last(&job, &last, err);
     if (got < 0)
         return -1;

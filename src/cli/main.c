@@ -35,6 +35,7 @@ static const struct {
     {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
     {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
+    {"slurm", bv_cmd_slurm, "let jobs of Slurm go on on nodes that can run them"},
 };
 
 static void help(FILE *out)

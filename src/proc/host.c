@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "proc/cpu.h"
 #include "proc/tree.h"
 
 #define CPUINFO_MAX 65536 /* bytes; the first processor takes 2 to 4 KiB, hundreds follow */
@@ -109,7 +110,7 @@ char *bv_cpu_missing(const char *wanted, const char *have)
     size_t used = 0;
     for (const char *w = wanted + strspn(wanted, " "); *w;) {
         size_t n = strcspn(w, " ");
-        if (!has_word(have, w, n)) {
+        if (bv_cpu_flag_matters(w, n) && !has_word(have, w, n)) {
             if (!missing)
                 missing = bv_alloc(strlen(wanted) + 1);
             if (used)

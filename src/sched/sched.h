@@ -36,6 +36,9 @@ struct bv_sched {
      */
     int (*reach)(const char *job_id, char ***ret_argv, struct bv_error *err);
 
+    /* Before the job is ended: could it go on on host `to`? NULL = it is not known. Errors: BV_EHOST … */
+    int (*may_move)(const char *job_id, const char *to, struct bv_error *err);
+
     /* A job that has just been checkpointed and ended on host `from` is to go on on host `to` (NULL = on any other).
      * Returns when the scheduler knows. NULL = there is no way. Errors: BV_ETIMEOUT … */
     int (*move)(const char *job_id, const char *from, const char *to, double timeout, struct bv_error *err);

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "proc/fds.h"
 #include "proc/field.h"
+#include "proc/cpu.h"
 #include "proc/host.h"
 #include "proc/inside.h"
 #include "proc/tree.h"
@@ -272,6 +273,16 @@ static void missing_cpu_features_are_named(void **state)
     missing = bv_cpu_missing("avx avx2 sse", "avx512 sse");
     assert_string_equal(missing, "avx avx2");
     assert_null(bv_cpu_missing("", "x"));
+    assert_null(bv_cpu_missing("hypervisor ibrs smep", "x"));
+}
+
+static void features_of_nodes_are_what_programs_may_use(void **state)
+{
+    autofree char *none = bv_cpu_features("ppc64le", "");
+    autofree char *some = bv_cpu_features("x86_64", "a aes avx2 fpu hyper hypervisor zzz");
+    (void)state;
+    assert_string_equal(none, "bv-ppc64le");
+    assert_string_equal(some, "bv-x86_64,bv-a,bv-aes,bv-avx2,bv-hyper,bv-zzz");
 }
 
 static int open_shm_table(const void *arg)
@@ -330,6 +341,7 @@ int main(void)
         cmocka_unit_test(fields_are_found_by_their_whole_key),
         cmocka_unit_test(the_host_is_known),
         cmocka_unit_test(missing_cpu_features_are_named),
+        cmocka_unit_test(features_of_nodes_are_what_programs_may_use),
         cmocka_unit_test(things_of_another_namespace_are_opened_there),
     };
     return cmocka_run_group_tests(tests, open_proc, NULL);

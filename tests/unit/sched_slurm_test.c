@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include "base/cleanup.h"
 #include "sched/sched.h"
+#include "sched/slurm/slurm.h"
 
 static const char *const names[] = {
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID",  "SLURM_ARRAY_TASK_ID", "SLURM_STEP_ID",
@@ -88,12 +90,55 @@ static void what_cannot_be_checkpointed_is_refused(void **state)
     }
 }
 
+static void a_requeued_job_is_constrained_to_what_its_node_has(void **state)
+{
+    static const struct {
+        const char *features, *own, *all;
+    } cases[] = {
+        {"bv-x86_64,gpu,bv-avx2", "(null)", "bv-x86_64&bv-avx2"},
+        {"bv-x86_64", "gpu&fast", "gpu&fast&bv-x86_64"},
+        {"bv-x86_64,bv-aes", "bv-x86_64&gpu&bv-avx2", "gpu&bv-x86_64&bv-aes"},
+        {"gpu", "gpu", "gpu"},
+        {"(null)", "", ""},
+        {"bv-x86_64", "[rack1|rack2]", NULL},
+        {"bv-x86_64", "a|b", NULL},
+        {"bv-x86_64", "a*2", NULL},
+        {"bv-a;b,bv-$(c),bv-,bv-ok", "", "bv-ok"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        autofree char *need = bv_slurm_need(cases[i].features);
+        autofree char *all = bv_slurm_constrain(cases[i].own, need);
+        if (cases[i].all)
+            assert_string_equal(all, cases[i].all);
+        else
+            assert_null(all);
+    }
+    autofree char *nothing = bv_slurm_lacking("bv-a,bv-ab,gpu", "bv-ab&bv-a");
+    autofree char *some = bv_slurm_lacking("bv-abc,gpu", "bv-ab&bv-abc&bv-d");
+    assert_string_equal(nothing, "");
+    assert_string_equal(some, "bv-ab&bv-d");
+}
+
+static void a_hook_is_told_of_one_job_on_one_node(void **state)
+{
+    (void)state;
+    assert_int_equal(bv_slurm_place_check("12", "n1", NULL), 1);
+    assert_int_equal(bv_slurm_place_check("12", "n[1-2]", NULL), 0);
+    assert_int_equal(bv_slurm_place_check("12", "n1,n2", NULL), 0);
+    assert_fails_saying(BV_EUSAGE, "SLURM_JOB_ID", bv_slurm_place_check("1_2", "n1", &err));
+    assert_fails_saying(BV_EUSAGE, "SLURM_JOB_ID", bv_slurm_place_check(NULL, "n1", &err));
+    assert_fails_saying(BV_EUSAGE, "NODELIST", bv_slurm_place_check("12", "", &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_called_as_slurm_calls_it),
         cmocka_unit_test(outside_of_a_scheduler_there_is_none),
         cmocka_unit_test(what_cannot_be_checkpointed_is_refused),
+        cmocka_unit_test(a_requeued_job_is_constrained_to_what_its_node_has),
+        cmocka_unit_test(a_hook_is_told_of_one_job_on_one_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

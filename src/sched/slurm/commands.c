@@ -11,8 +11,7 @@
 #include "sched/command.h"
 #include "sched/slurm/private.h"
 
-#define COMMAND_TIMEOUT 60.0 /* s */
-#define STEP_WAIT       "--immediate=60"
+#define STEP_WAIT "--immediate=60"
 
 /* "1234" or "1234_7" of "slurm-1234_7.0.1"; 0 if `job_id` is none of Slurm's. */
 static int native(const char *job_id, char *ret, size_t size)
@@ -30,12 +29,7 @@ int slurm_owns(const char *job_id)
     return native(job_id, job, sizeof(job));
 }
 
-/* State, number and nodes of a job, as squeue has them. */
-struct queued {
-    char state[32], number[32], nodes[256];
-};
-
-static int ask_queue(const char *job, struct queued *ret, struct bv_error *err)
+int slurm_ask_number(const char *job, struct slurm_queued *ret, struct bv_error *err)
 {
     autocommand struct bv_command_result r = {0};
     char *argv[] = {(char *)"squeue",
@@ -45,9 +39,9 @@ static int ask_queue(const char *job, struct queued *ret, struct bv_error *err)
                     (char *)job,
                     (char *)"--format=%T %A %N",
                     NULL};
-    struct queued q = {0};
+    struct slurm_queued q = {0};
     char complaint[512];
-    if (bv_command_run(argv, COMMAND_TIMEOUT, &r, err) < 0)
+    if (bv_command_run(argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
         return -1;
     if (r.status != 0 || sscanf(r.out, "%31s %31s %255s", q.state, q.number, q.nodes) < 2) {
         bv_command_complaint(&r, complaint, sizeof(complaint));
@@ -57,13 +51,18 @@ static int ask_queue(const char *job, struct queued *ret, struct bv_error *err)
     return 0;
 }
 
-int slurm_reach(const char *job_id, char ***ret_argv, struct bv_error *err)
+int slurm_ask_queue(const char *job_id, struct slurm_queued *ret, struct bv_error *err)
 {
     char job[64];
-    struct queued q;
     if (!native(job_id, job, sizeof(job)))
         return bv_fail(err, BV_ENOJOB, 0, "%s is no job of Slurm", job_id);
-    if (ask_queue(job, &q, err) < 0)
+    return slurm_ask_number(job, ret, err);
+}
+
+int slurm_reach(const char *job_id, char ***ret_argv, struct bv_error *err)
+{
+    struct slurm_queued q;
+    if (slurm_ask_queue(job_id, &q, err) < 0)
         return -1;
     if (strcmp(q.state, "RUNNING") != 0)
         return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running: for Slurm it is %s", job_id, q.state);
@@ -81,11 +80,11 @@ int slurm_reach(const char *job_id, char ***ret_argv, struct bv_error *err)
     return 0;
 }
 
-static int control(char *const *argv, struct bv_error *err)
+int slurm_control(char *const *argv, struct bv_error *err)
 {
     autocommand struct bv_command_result r = {0};
     char complaint[512];
-    if (bv_command_run(argv, COMMAND_TIMEOUT, &r, err) < 0)
+    if (bv_command_run(argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
         return -1;
     if (r.status == 0)
         return 0;
@@ -96,7 +95,7 @@ static int control(char *const *argv, struct bv_error *err)
 static int requeue(const char *number, struct bv_error *err)
 {
     char *argv[] = {(char *)"scontrol", (char *)"requeue", (char *)number, NULL};
-    return control(argv, err);
+    return slurm_control(argv, err);
 }
 
 /* Elsewhere Slurm would let the job wait until the node where it was has forgotten it. */
@@ -105,13 +104,19 @@ static int place(const char *number, const char *to, const char *from, struct bv
     autofree char *job = bv_asprintf("JobId=%s", number);
     autofree char *wanted = bv_asprintf("ReqNodeList=%s", to ? to : "");
     autofree char *unwanted = bv_asprintf("ExcNodeList=%s", to ? "" : from);
-    char *argv[] = {(char *)"scontrol", (char *)"update", job, wanted, unwanted, (char *)"StartTime=now", NULL};
-    if (to && strcmp(to, from) == 0)
-        argv[5] = NULL;
-    return control(argv, err);
+    autofree char *constraint = NULL, *features = NULL;
+    if (slurm_constraint(number, from, &constraint, err) < 0)
+        return -1;
+    char *argv[8] = {(char *)"scontrol", (char *)"update", job, wanted, unwanted};
+    size_t n = 5;
+    if (!to || strcmp(to, from) != 0)
+        argv[n++] = (char *)"StartTime=now";
+    if (constraint)
+        argv[n++] = features = bv_asprintf("Features=%s", constraint);
+    return slurm_control(argv, err);
 }
 
-static int is_over(const char *state)
+int slurm_is_over(const char *state)
 {
     static const char *const over[] = {"FAILED", "COMPLETED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"};
     for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
@@ -122,21 +127,18 @@ static int is_over(const char *state)
 
 int slurm_move(const char *job_id, const char *from, const char *to, double timeout, struct bv_error *err)
 {
-    char job[64];
-    struct queued q;
+    struct slurm_queued q = {0};
     struct bv_deadline deadline = bv_deadline_in(timeout);
     struct bv_error last = {0};
     int asked = 0;
-    if (!native(job_id, job, sizeof(job)))
-        return bv_fail(err, BV_ENOJOB, 0, "%s is no job of Slurm", job_id);
     /* Between the end of the attempt and the job's place in the queue pass some seconds, in which it cannot be changed.
      */
     while (!bv_deadline_passed(deadline)) {
-        if (ask_queue(job, &q, err) < 0)
+        if (slurm_ask_queue(job_id, &q, err) < 0)
             return -1;
         if (strcmp(q.state, "PENDING") == 0 && place(q.number, to, from, &last) == 0)
             return 0;
-        if (is_over(q.state) && !asked++ && requeue(q.number, &last) < 0)
+        if (slurm_is_over(q.state) && !asked++ && requeue(q.number, &last) < 0)
             return bv_fail(err, last.code, 0,
                            "Slurm has not requeued job %s (is RequeueExit=85 in slurm.conf?), and does not now: %s",
                            job_id, last.text);

@@ -72,4 +72,5 @@ const struct bv_sched bv_sched_slurm = {
     .owns = slurm_owns,
     .reach = slurm_reach,
     .move = slurm_move,
+    .may_move = slurm_may_move,
 };
