@@ -19,6 +19,7 @@ static const char *const fault_points[] = {
     "checkpoint-staged",    /* [supervisor] the staging directory exists */
     "checkpoint-pack-open", /* [writer]     the pack file exists, empty */
     "checkpoint-dump",      /* [operation]  the engine is about to be started */
+    "checkpoint-receive",   /* [writer]     an image of memory has begun to come */
     "checkpoint-frozen",    /* [operation]  images are complete, the job is frozen */
     "checkpoint-captured",  /* [operation]  files are captured, the job is still frozen */
     "checkpoint-resumed",   /* [operation]  the job runs again */

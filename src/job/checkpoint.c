@@ -312,6 +312,17 @@ static int finish_writing(struct supervisor *s, struct bv_error *err)
     return 0;
 }
 
+/* The tree may run. */
+static int resume_tree(struct supervisor *s, struct bv_error *err)
+{
+    struct checkpoint *c = &s->checkpoint;
+    autojson json_t *go = json_pack("{s:s}", "verdict", "go");
+    if (bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), NULL) == 0)
+        return 0;
+    s->engine_died = 1;
+    return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
+}
+
 static int on_frozen(struct supervisor *s, const json_t *message, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
@@ -319,11 +330,7 @@ static int on_frozen(struct supervisor *s, const json_t *message, struct bv_erro
         return -1;
     if (c->leave == BV_LEAVE_DEAD)
         return finish_writing(s, err);
-    autojson json_t *go = json_pack("{s:s}", "verdict", "go");
-    if (bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), NULL) == 0)
-        return 0;
-    s->engine_died = 1;
-    return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
+    return c->streams ? bv_writer_drain(&c->writer, err) : resume_tree(s, err);
 }
 
 void checkpoint_on_operation(struct supervisor *s)
@@ -514,6 +521,9 @@ void checkpoint_on_writer(struct supervisor *s)
     }
     if (is && strcmp(is, "ready") == 0) {
         if (dump(s, &err) == 0)
+            return;
+    } else if (is && strcmp(is, "drained") == 0) {
+        if (resume_tree(s, &err) == 0)
             return;
     } else if (is && strcmp(is, "written") == 0) {
         if (on_written(s, m.body, &err) == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "job/lanes.h"
 
@@ -85,6 +86,8 @@ static int begin_image(struct bv_receive *r, struct bv_error *err)
     if (!e.early && !r->frozen_at_ns)
         r->frozen_at_ns = bv_clock_ns(CLOCK_MONOTONIC);
     struct image image = {.pipe = e.pipe};
+    if (r->engine->is_bulk && r->engine->is_bulk(e.name))
+        bv_fault_point("checkpoint-receive");
     if (is_image(e.name)) {
         autofree char *name = bv_asprintf("images/%s", e.name);
         if (bv_gen_stream_begin(r->writer, name, &image.out, err) < 0) {

@@ -27,6 +27,7 @@ struct writer {
     struct bv_gen_writer *gen;
     struct bv_slabs *slabs;
     struct bv_receive *receive; /* NULL where the engine does not stream */
+    int draining;               /* say when all images are here */
     json_t *content;            /* set: finish when all images are here */
     int64_t asked_ns, drain_ns; /* when to finish was asked; how long until all was taken in */
 };
@@ -103,12 +104,25 @@ static int on_request(struct writer *w, struct bv_error *err)
     if (bv_msg_recv(w->sock, &m, bv_deadline_in(5), NULL) <= 0)
         _exit(1); /* the supervisor is gone, or has given this up */
     const char *what = json_string_value(json_object_get(m.body, "do"));
+    if (what && strcmp(what, "drain") == 0 && w->receive && !w->draining && !w->content) {
+        w->draining = 1;
+        return 0;
+    }
     if (!what || strcmp(what, "finish") != 0 || w->content)
         return bv_fail(err, BV_EPROTO, 0, "an unknown request");
     w->content = json_incref(json_object_get(m.body, "content"));
     w->asked_ns = bv_clock_ns(CLOCK_MONOTONIC);
     bv_gen_writer_go(w->gen);
     return 0;
+}
+
+/* The engine, which has sent everything, waits: what has not been announced by now will not come. */
+static int answer_drain(struct writer *w, int more, struct bv_error *err)
+{
+    if (!w->draining || more || !bv_receive_idle(w->receive))
+        return 0;
+    w->draining = 0;
+    return tell(w, json_pack("{s:s}", "is", "drained"), err);
 }
 
 /* Receive until the supervisor says that all is dumped, and all of it is here. */
@@ -121,8 +135,14 @@ static int receive_all(struct writer *w, struct bv_error *err)
         p[0] = (struct pollfd){.fd = w->sock, .events = POLLIN};
         if (w->receive)
             bv_receive_poll(w->receive, p + 1);
-        if (poll(p, (nfds_t)n + 1, -1) < 0 && errno != EINTR)
+        int waiting = w->draining && bv_receive_idle(w->receive);
+        int ready = poll(p, (nfds_t)n + 1, waiting ? 0 : -1);
+        if (ready < 0 && errno != EINTR)
             return bv_fail(err, BV_EINTERNAL, errno, "poll");
+        if (ready < 0)
+            continue;
+        if (answer_drain(w, ready > 0, err) < 0)
+            return -1;
         if (w->receive && bv_receive_step(w->receive, p + 1, err) < 0)
             return -1;
         if (p[0].revents && on_request(w, err) < 0)
@@ -196,6 +216,12 @@ int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret
     if (config->stream)
         config->engine->stream_close(config->stream);
     return rc;
+}
+
+int bv_writer_drain(struct bv_writer *w, struct bv_error *err)
+{
+    autojson json_t *m = json_pack("{s:s}", "do", "drain");
+    return bv_msg_send(w->sock, m, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
 }
 
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err)

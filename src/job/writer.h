@@ -15,6 +15,9 @@
  *
  *   supervisor            writer
  *                      <- {is: ready}           staging memory stands; the dump may begin
+ *   {do: drain} ->                              the engine has sent all images, and the job is still frozen
+ *                      <- {is: drained}         all of it is copied. What is in a pipe may be the job's own pages, by
+ *                                               reference (vmsplice(2)): before that the job must not run.
  *   {do: finish, content} ->                    all images are dumped, all files are staged, the CPUs are free
  *                      <- {is: written, …}      the generation is complete, not committed
  *                      <- {is: failed, code, text}   at any time instead
@@ -43,6 +46,7 @@ typedef void bv_writer_body(const void *arg, int sock);
 int bv_writer_fork(bv_writer_body *body, const void *arg, struct bv_writer *ret, struct bv_error *err);
 
 int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret, struct bv_error *err);
+int bv_writer_drain(struct bv_writer *w, struct bv_error *err);
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err);
 
 /* The process that reads a committed generation once more: {is: opened} when manifest and index are good, then {is:

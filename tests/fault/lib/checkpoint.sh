@@ -11,6 +11,7 @@ checkpoint-begin      supervisor init
 checkpoint-staged     supervisor init
 checkpoint-pack-open  supervisor init writer
 checkpoint-dump       supervisor init writer operation
+checkpoint-receive    supervisor init writer operation criu
 checkpoint-frozen     supervisor init writer operation criu
 checkpoint-captured   supervisor init writer operation criu
 checkpoint-resumed    supervisor init writer operation
