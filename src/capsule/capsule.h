@@ -20,6 +20,9 @@
 
 #define BV_FIRST_JOB_PID 1000
 
+/* comm of the capsule's process that stays in the supervisor's process group, see sentinel.c. */
+#define BV_SENTINEL_NAME "bivouac-stop"
+
 struct bv_bind {
     char *host; /* what exists outside: a directory or file */
     char *job;  /* where the job sees it */

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "capsule/capsule.h"
 
 #define PASSES_MAX 64
 
@@ -22,7 +23,7 @@
 static void watch_nothing(void)
 {
     sigset_t mask;
-    prctl(PR_SET_NAME, "bivouac-stop");
+    prctl(PR_SET_NAME, BV_SENTINEL_NAME);
     syscall(SYS_close_range, 0U, ~0U, 0U);
     for (int n = 1; n < NSIG; n++)
         signal(n, SIG_DFL);

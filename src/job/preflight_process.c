@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "capsule/capsule.h"
 #include "job/preflight_rules.h"
 #include "proc/field.h"
 #include "proc/inside.h"
@@ -159,7 +160,7 @@ static void check_orphans(struct pf_tree *tree)
         struct bv_task t;
         autopids struct bv_pids below = {0};
         if (bv_task_read(procfd, all.pid[i], &t, NULL) < 0 || t.ppid != root.ppid || t.pid == root.pid ||
-            t.state == 'Z' || bv_tree_scan(procfd, t.pid, &below, NULL) < 0)
+            t.state == 'Z' || strcmp(t.comm, BV_SENTINEL_NAME) == 0 || bv_tree_scan(procfd, t.pid, &below, NULL) < 0)
             continue;
         int is_bivouac = 0;
         for (size_t k = 0; k < below.count; k++)

@@ -218,16 +218,23 @@ int bv_writer_start(const struct bv_writer_config *config, struct bv_writer *ret
     return rc;
 }
 
+static int ask(struct bv_writer *w, const json_t *request, struct bv_error *err)
+{
+    if (bv_msg_send(w->sock, request, NULL, 0, bv_deadline_in(SEND_TIMEOUT), NULL) == 0)
+        return 0;
+    return bv_fail(err, BV_ESTORE, 0, "writing the checkpoint was interrupted: the writer died");
+}
+
 int bv_writer_drain(struct bv_writer *w, struct bv_error *err)
 {
     autojson json_t *m = json_pack("{s:s}", "do", "drain");
-    return bv_msg_send(w->sock, m, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
+    return ask(w, m, err);
 }
 
 int bv_writer_finish(struct bv_writer *w, json_t *content, struct bv_error *err)
 {
     autojson json_t *m = json_pack("{s:s, s:O}", "do", "finish", "content", content);
-    return bv_msg_send(w->sock, m, NULL, 0, bv_deadline_in(SEND_TIMEOUT), err);
+    return ask(w, m, err);
 }
 
 void bv_writer_end(struct bv_writer *w)

@@ -95,7 +95,7 @@ exec {open_file}<&- {open_pipe}<&- {open_out}>&-
 # A session of its own, without the caller's terminal, and not the pids of others.
 is "$(run_job session -- bash -c 'echo $(($(ps -o sid= -p $$) == $$))')" 1 "a job leads a session"
 like "$(run_job pid -- sh -c 'echo $$')" '^1[0-9]{3}$' "its pids begin at 1000"
-is "$(run_job alone -- sh -c 'ps -e -o comm= | grep -cvE "^(bivouac-init|sh|ps|grep)$"')" 0 "it sees no process of others"
+is "$(run_job alone -- sh -c 'ps -e -o comm= | grep -cvE "^(bivouac-(init|stop)|sh|ps|grep)$"')" 0 "it sees no process of others"
 
 # The same after a restart.
 cat >twice <<'END'
