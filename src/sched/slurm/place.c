@@ -190,6 +190,7 @@ int bv_slurm_place_again(const char *number, const char *node, double timeout, s
 {
     struct bv_deadline deadline = bv_deadline_in(timeout);
     struct slurm_queued q;
+    struct bv_error last = {0};
     autofree char *features = NULL;
     if (ask_features(node, &features, err) < 0)
         return -1;
@@ -197,11 +198,13 @@ int bv_slurm_place_again(const char *number, const char *node, double timeout, s
     while (*need && !bv_deadline_passed(deadline)) {
         if (slurm_ask_number(number, &q, err) < 0)
             return -1;
-        if (strcmp(q.state, "PENDING") == 0)
-            return constrain(number, node, err);
+        if (strcmp(q.state, "PENDING") == 0 && constrain(number, node, &last) == 0)
+            return 0;
+        if (last.code == BV_EUSAGE) /* it will be no other the next time */
+            break;
         if (strcmp(q.state, "RUNNING") == 0 || slurm_is_over(q.state))
             return 0;
         nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
-    return 0;
+    return last.code ? bv_fail(err, last.code, 0, "%s", last.text) : 0;
 }

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # testbed: root net timeout=560
 # Periodic checkpoints, and what goes wrong around a job: a node that dies, a controller that is down, nodes that are
-# drained, jobs that are suspended.
+# drained, jobs that are suspended, a limit of memory.
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/sched/slurm/lib/cluster.sh
 
 plugin drain=stop
 # Heterogeneous jobs are for the backfill scheduler alone.
-cluster_up --nodes 3 --conf SchedulerType=sched/backfill --conf SchedulerParameters=sched_interval=1,bf_interval=1
+cluster_up --nodes 3 --conf SchedulerType=sched/backfill --conf SchedulerParameters=sched_interval=1,bf_interval=1 \
+    --conf JobAcctGatherParams=OverMemoryKill --conf DefMemPerCPU=1000
 home=/home/alice
 
 script_of alice tick <<END
@@ -20,7 +21,16 @@ crash=$(submit alice --job-name=crash --checkpoint=5s --nodelist=n3 --export=ALL
 drained=$(submit alice --job-name=drained --checkpoint=off --nodelist=n2 --export=ALL,BIVOUAC_SLURM_POLL=2 tick 4000)
 suspended=$(submit alice --job-name=suspended --checkpoint=off --nodelist=n1 --time=2 \
     --export=ALL,BIVOUAC_SLURM_POLL=2 tick 9000)
+script_of alice greedy <<END
+#!/bin/bash
+$apps/ticker 700 0
+python3 -c 'import time; x = b"x" * (600 << 20); print("greedy", flush=True); time.sleep(300); print("survived")'
+END
+greedy=$(submit alice --job-name=greedy --checkpoint=off --nodelist=n1 --mem=300 greedy)
 het=$(on alice sbatch --parsable --output=het.out --checkpoint --nodelist=n1 : --nodelist=n2 tick 10)
+
+require wait_for has_tick "$home/greedy.out" 50
+ok "a job is checkpointed before it takes more memory than it may" bv_on alice checkpoint "slurm-$greedy" --kill
 
 # --- heterogeneous jobs ---------------------------------------------------------------------------
 
@@ -89,6 +99,13 @@ reached=$(ticks "$home/suspended.out" | wc -l)
 ok "and the job runs on" wait_for has_tick "$home/suspended.out" $((reached + 100))
 slurmctld </dev/null >/dev/null 2>&1
 require wait_for scontrol ping
+
+# --- a limit of memory ----------------------------------------------------------------------------
+
+require wait_end "$greedy"
+is "$(field "$greedy" Restarts)" 1 "the job was restored"
+like "$(cat "$home/greedy.out")" 'greedy.*exceeded memory limit' "took more memory than it may, and Slurm saw that"
+unlike "$(cat "$home/greedy.out")" 'survived|goes on.*goes on' "it is ended, and not restored again"
 
 # --- their ends -----------------------------------------------------------------------------------
 
