@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 
-/* In the order in which a checkpoint, a removal, and then a restart, pass them; the process that does is in brackets.
- * tests/fault/ goes through this list. */
+/* In the order in which a checkpoint, a removal, a restart, and then what LSF calls, pass them; the process that does
+ * is in brackets. tests/fault/ goes through this list. */
 static const char *const fault_points[] = {
     "checkpoint-begin",     /* [supervisor] a request was accepted */
     "checkpoint-staged",    /* [supervisor] the staging directory exists */
@@ -41,6 +41,11 @@ static const char *const fault_points[] = {
     "restart-rolled-back",  /* [operation]  the job's files are put back */
     "restart-engine",       /* [operation]  the engine has restored the tree, which has not run yet */
     "restart-restored",     /* [supervisor] the job runs */
+    "lsf-echkpnt-begin",    /* [echkpnt]    called, nothing is asked for yet */
+    "lsf-echkpnt-asked",    /* [echkpnt]    the supervisor has answered */
+    "lsf-echkpnt-told",     /* [echkpnt]    the hooks can read what came of it */
+    "lsf-echkpnt-left",     /* [echkpnt]    the file for LSF is written */
+    "lsf-post-exec-taken",  /* [post-exec]  nobody else will call brestart */
     "try-unpacked",         /* [verify]     a trial restore has its scratch directory */
     "try-capsule",          /* [verify]     and its capsule, in which nothing runs */
 };

@@ -96,7 +96,7 @@ static int ask_there(const struct cmd_ask *a, const struct bv_sched *sched, cons
     if (strcmp(a->leave, "stopped") == 0)
         cmd_list_add(&argv, bv_strdup("--stop"));
     cmd_list_add(&argv, bv_strdup(job->id));
-    if (bv_command_run(argv, timeout + REACH_TIME, &r, err) < 0)
+    if (bv_command_run(argv[0], argv, timeout + REACH_TIME, &r, err) < 0)
         return -1;
     if (r.status != 0 && find_committed(job, before, ret))
         return 0;

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "job/supervisor.h"
 #include "sched/lsf/methods.h"
+#include "sched/lsf/overrun.h"
 #include "sched/lsf/place.h"
 #include "sched/lsf/signals.h"
 
@@ -85,6 +86,7 @@ static int restart_in(struct bv_lsf_place *p, struct bv_error *err)
     bv_settings_init(&settings);
     if (bv_lsf_place_read(p, err) < 0 || cmd_load_settings(&settings, NULL, err) < 0)
         return -1;
+    bv_lsf_overrun_begin(p);
     cmd_lsf_use_store(&settings, p->store);
     struct bv_supervise_options o = {
         .settings = &settings,

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
+#include "sched/lsf/overrun.h"
 
 void cmd_lsf_use_store(struct bv_settings *settings, const char *store)
 {
@@ -48,6 +49,7 @@ static int adopt_place(struct bv_lsf_place *place, const char *dir, struct bv_su
         snprintf(name, sizeof(name), "%s", by_user ? o->job_id : place->job);
     if (choose_store(place, settings->store, &store, err) < 0 || bv_lsf_place_write(place, name, store, err) < 0)
         return -1;
+    bv_lsf_overrun_begin(place);
     cmd_lsf_use_store(settings, place->store);
     o->job_id = place->job;
     o->moved_dir = place->path;

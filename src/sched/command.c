@@ -50,19 +50,20 @@ static int read_all(struct reader readers[2], struct bv_deadline deadline)
     return 0;
 }
 
-static int start(char *const *argv, int out, int errfd, pid_t *ret)
+static int start(const char *file, char *const *argv, int out, int errfd, pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, 1);
     posix_spawn_file_actions_adddup2(&actions, errfd, 2);
-    int rc = posix_spawnp(ret, argv[0], &actions, NULL, argv, environ);
+    int rc = posix_spawnp(ret, file, &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
 }
 
-int bv_command_run(char *const *argv, double timeout, struct bv_command_result *ret, struct bv_error *err)
+int bv_command_run(const char *file, char *const *argv, double timeout, struct bv_command_result *ret,
+                   struct bv_error *err)
 {
     struct reader readers[2] = {{.fd = -1}, {.fd = -1}};
     struct bv_deadline deadline = bv_deadline_in(timeout);
@@ -78,7 +79,7 @@ int bv_command_run(char *const *argv, double timeout, struct bv_command_result *
     }
     autoclose int err_w = errs[1];
     readers[1].fd = errs[0];
-    int failed = start(argv, out_w, err_w, &pid);
+    int failed = start(file, argv, out_w, err_w, &pid);
     close_fd(&out_w);
     close_fd(&err_w);
     int late = failed ? 0 : read_all(readers, deadline);

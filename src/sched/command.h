@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* The commands of a scheduler (srun, scontrol), run with a list of arguments and no shell. */
+/* The commands of a scheduler (srun, scontrol, brestart), run with a list of arguments and no shell. */
 
 #define BV_COMMAND_OUTPUT_MAX (1 << 20) /* bytes of each of its two outputs; what comes behind is dropped */
 
@@ -15,9 +15,11 @@ struct bv_command_result {
     char *err;  /* … to standard error */
 };
 
-/* Run argv[0], found in PATH, with nothing to read, and wait for `timeout` s at most. Errors: BV_ENOCMD, BV_ETIMEOUT
- * (it has been killed), BV_EINTERNAL. How it ended is no error. */
-int bv_command_run(char *const *argv, double timeout, struct bv_command_result *ret, struct bv_error *err);
+/* Run `file`, found in PATH unless it has a slash, with nothing to read, and wait for `timeout` s at most. argv[0] is
+ * what it is called in messages. Errors: BV_ENOCMD, BV_ETIMEOUT (it has been killed), BV_EINTERNAL. How it ended is no
+ * error. */
+int bv_command_run(const char *file, char *const *argv, double timeout, struct bv_command_result *ret,
+                   struct bv_error *err);
 void bv_command_free(struct bv_command_result *r);
 #define autocommand __attribute__((cleanup(bv_command_free)))
 

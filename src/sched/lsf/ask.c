@@ -1,91 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sched/lsf/ask.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <fcntl.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/mem.h"
-
-#define SAID_MAX 65536
-
-static void exec_command(const char *const *argv, int out)
-{
-    const char *bin = getenv("LSF_BINDIR");
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
-        _exit(BV_EINTERNAL);
-    if (bin && bin[0] == '/') {
-        autofree char *path = bv_asprintf("%s/%s", bin, argv[0]);
-        execv(path, (char *const *)argv);
-    } else {
-        execvp(argv[0], (char *const *)argv);
-    }
-    _exit(errno == ENOENT ? BV_ENOCMD : BV_ENOEXEC);
-}
-
-/* Until the end of file, or the deadline. What does not fit is thrown away. Returns -1 at the deadline. */
-static int read_all(int fd, char *text, struct bv_deadline deadline)
-{
-    size_t n = 0;
-    char rest[4096];
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ready = poll(&p, 1, bv_deadline_ms(deadline));
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready <= 0)
-            return -1;
-        ssize_t got = n < SAID_MAX ? read(fd, text + n, SAID_MAX - n) : read(fd, rest, sizeof(rest));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        if (n < SAID_MAX)
-            n += (size_t)got;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (text[i] == '\0')
-            text[i] = ' ';
-    text[n] = '\0';
-    return 0;
-}
+#include "sched/command.h"
 
 int bv_lsf_command(const char *const *argv, double timeout, char **ret, struct bv_error *err)
 {
-    int ends[2], status = 0;
-    autofree char *text = bv_alloc(SAID_MAX + 1);
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return bv_fail(err, BV_EINTERNAL, errno, "cannot create a pipe");
-    pid_t pid = fork();
-    if (pid == 0)
-        exec_command(argv, ends[1]);
-    close(ends[1]);
-    autoclose int in = ends[0];
-    if (pid < 0)
-        return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
-    int late = read_all(in, text, bv_deadline_in(timeout)) < 0;
-    if (late)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (late)
-        return bv_fail(err, BV_ETIMEOUT, 0, "%s has not answered for %.0f s", argv[0], timeout);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == BV_ENOCMD)
-        return bv_fail(err, BV_ENOCMD, 0, "cannot find %s (LSF_BINDIR, PATH)", argv[0]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        text[strcspn(text, "\n")] = '\0';
-        return bv_fail(err, BV_EINTERNAL, 0, "%s failed: %.512s", argv[0], text);
+    const char *bin = getenv("LSF_BINDIR");
+    autofree char *path = bin && bin[0] == '/' ? bv_asprintf("%s/%s", bin, argv[0]) : bv_strdup(argv[0]);
+    autocommand struct bv_command_result r = {0};
+    struct bv_error e = {0};
+    char complaint[512];
+    if (bv_command_run(path, (char *const *)argv, timeout, &r, &e) < 0)
+        return e.code == BV_ENOCMD ? bv_fail(err, e.code, 0, "cannot find %s (LSF_BINDIR, PATH)", argv[0])
+                                   : bv_fail(err, e.code, 0, "%s", e.text);
+    if (r.status != 0) {
+        bv_command_complaint(&r, complaint, sizeof(complaint));
+        return bv_fail(err, BV_EINTERNAL, 0, "%s failed: %s", argv[0], complaint);
     }
-    *ret = steal_ptr(&text);
+    *ret = steal_ptr(&r.out);
     return 0;
 }
 

@@ -5,9 +5,9 @@
 
 /* LSF's own commands, as they are asked by the hooks. */
 
-/* Run a command of $LSF_BINDIR (of $PATH, if that is not set) with these arguments; argv[0] is its name. What it says,
- * on both standard output and error, is *ret: 64 KiB at most, allocated, without NUL bytes. Errors: BV_ENOCMD,
- * BV_ETIMEOUT (it is killed then), BV_EINTERNAL if it fails; the text has the first line of what it said. */
+/* Run a command of $LSF_BINDIR (of $PATH, if that is not set) with these arguments; argv[0] is its name. What it writes
+ * to standard output is *ret, allocated. Errors: BV_ENOCMD, BV_ETIMEOUT (it is killed then), BV_EINTERNAL if it fails;
+ * the text has what it complained about. */
 int bv_lsf_command(const char *const *argv, double timeout, char **ret, struct bv_error *err);
 
 /* The run limit in minutes, rounded up, in what "bjobs -l" says; 0 if there is none. */

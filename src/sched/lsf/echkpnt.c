@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "job/client.h"
@@ -187,18 +188,22 @@ static int checkpoint(struct method *m, struct bv_error *err)
     autojson json_t *result = NULL;
     if (find_job(m, err) < 0)
         return -1;
+    bv_fault_point("lsf-echkpnt-begin");
     if (is_storm(m)) {
         sleep(STORM_NAP);
         return 0;
     }
     int overrun = m->args.kill && bv_lsf_overrun_is(&m->place, BV_LSF_STARTED);
     int rc = ask(m, overrun ? "overrun" : "lsf", &result, err);
+    bv_fault_point("lsf-echkpnt-asked");
     unsigned generation = rc == 0 ? (unsigned)json_integer_value(json_object_get(result, "generation")) : 0;
     if (overrun)
         bv_lsf_overrun_checkpointed(&m->place, rc == 0, rc == 0 ? NULL : err->text);
+    bv_fault_point("lsf-echkpnt-told");
     if (rc < 0)
         return -1;
     leave_word(m, result);
+    bv_fault_point("lsf-echkpnt-left");
     bv_lsf_log(&m->place, WHO, "job %s: checkpoint %u%s", m->job.id, generation,
                m->args.kill   ? ", and killed"
                : m->args.stop ? ", and stopped"

@@ -99,7 +99,7 @@ int bv_lsf_overrun_parse(const char *text, size_t size, struct bv_lsf_overrun *r
         bv_json_u64(all, "run_limit", RUN_LIMIT_MAX, &run_limit, err) < 0 ||
         bv_json_u64(all, "next", INT64_MAX, &next, err) < 0)
         return -1;
-    size_t i = 1;
+    size_t i = 0;
     while (i < sizeof(names) / sizeof(names[0]) && strcmp(names[i], state) != 0)
         i++;
     if (strcmp(format, FORMAT) != 0 || i == sizeof(names) / sizeof(names[0]) || o.at < 0 ||
@@ -111,6 +111,11 @@ int bv_lsf_overrun_parse(const char *text, size_t size, struct bv_lsf_overrun *r
     o.next = next;
     *ret = o;
     return 0;
+}
+
+static unsigned restarts_after(const struct bv_lsf_overrun *o)
+{
+    return o->restarts + (o->state >= BV_LSF_RESTARTING);
 }
 
 int bv_lsf_overrun_read(const struct bv_lsf_place *p, struct bv_lsf_id id, struct bv_lsf_overrun *ret,
@@ -129,7 +134,7 @@ int bv_lsf_overrun_read(const struct bv_lsf_place *p, struct bv_lsf_id id, struc
     if (bv_lsf_overrun_parse(text, size, &o, err) < 0)
         return bv_wrap(err, "%s/" STATE, p->path);
     if (o.id.job != id.job || o.id.index != id.index)
-        o = (struct bv_lsf_overrun){.id = id, .restarts = o.restarts + (o.state >= BV_LSF_RESTARTING)};
+        o = (struct bv_lsf_overrun){.id = id, .restarts = restarts_after(&o)};
     *ret = o;
     return 0;
 }
@@ -149,6 +154,25 @@ int bv_lsf_overrun_write(const struct bv_lsf_place *p, const struct bv_lsf_overr
     autofree char *canonical = bv_json_canonical(all);
     autofree char *text = bv_asprintf("%s\n", canonical);
     return bv_publish(p->dirfd, STATE, text, strlen(text), 1, err);
+}
+
+void bv_lsf_overrun_begin(const struct bv_lsf_place *p)
+{
+    struct bv_error err = {0};
+    struct bv_lsf_id id;
+    struct bv_lsf_overrun o;
+    if (bv_lsf_job(&id, NULL) <= 0 || faccessat(p->dirfd, STATE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    autoclose int lock = bv_lsf_overrun_lock(p, &err);
+    if (lock < 0 || bv_lsf_overrun_read(p, id, &o, &err) < 0) {
+        bv_lsf_log(p, "run", "%s", err.text);
+        return;
+    }
+    if (o.state == BV_LSF_NONE)
+        return;
+    o = (struct bv_lsf_overrun){.id = id, .restarts = restarts_after(&o)};
+    if (bv_lsf_overrun_write(p, &o, &err) < 0)
+        bv_lsf_log(p, "run", "%s", err.text);
 }
 
 int bv_lsf_overrun_is(const struct bv_lsf_place *p, enum bv_lsf_overrun_state state)

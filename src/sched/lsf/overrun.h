@@ -11,8 +11,10 @@
  *                    │                         │                                           brestart ──► restarted
  *                    └── too late ──► failed ◄─┘ failed: the job is ended as if there were no hook
  *
+ * It is failed, too, when brestart fails: then the checkpoint is good, and a person must restart the job.
+ *
  * The state is one small file in the checkpoint directory, replaced as a whole, and changed under a lock. It is of one
- * run: the next has another job id, and only the count of restarts goes on. Format: doc/format/lsf.md. */
+ * run: for the next one only the count of restarts goes on. Format: doc/format/lsf.md. */
 
 enum bv_lsf_overrun_state {
     BV_LSF_NONE, /* nothing was done for this run */
@@ -53,6 +55,11 @@ int bv_lsf_overrun_read(const struct bv_lsf_place *p, struct bv_lsf_id id, struc
 int bv_lsf_overrun_write(const struct bv_lsf_place *p, const struct bv_lsf_overrun *o, struct bv_error *err);
 /* The parser behind it. */
 int bv_lsf_overrun_parse(const char *text, size_t size, struct bv_lsf_overrun *ret, struct bv_error *err);
+
+/* A run of LSF begins, perhaps under the number of one before it (brequeue, bmig): it has its own chance of a
+ * checkpoint at its run limit; the count of restarts goes on. Outside of a job of LSF nothing is done. What fails is
+ * logged: it is no reason not to run. */
+void bv_lsf_overrun_begin(const struct bv_lsf_place *p);
 
 /* For echkpnt: is this state that of the run in which we are (LSB_JOBID)? And how did its checkpoint end? */
 int bv_lsf_overrun_is(const struct bv_lsf_place *p, enum bv_lsf_overrun_state state);

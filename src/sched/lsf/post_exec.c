@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "sched/lsf/ask.h"
@@ -102,10 +103,38 @@ static int take(const struct bv_lsf_place *p, struct bv_lsf_overrun *o, struct b
     return bv_lsf_overrun_write(p, o, err) < 0 ? -1 : 1;
 }
 
+/* From RESTARTING to what has come of it. */
+static int conclude(const struct bv_lsf_place *p, struct bv_lsf_overrun *o, enum bv_lsf_overrun_state state,
+                    struct bv_error *err)
+{
+    struct bv_lsf_overrun now;
+    autoclose int lock = bv_lsf_overrun_lock(p, err);
+    if (lock < 0 || bv_lsf_overrun_read(p, o->id, &now, err) < 0)
+        return -1;
+    if (now.state != BV_LSF_RESTARTING)
+        return 0; /* the next run is quick */
+    o->state = state;
+    return bv_lsf_overrun_write(p, o, err);
+}
+
+/* The job is saved and nobody restarts it: whoever reads the log can. */
+static int give_up(const struct bv_lsf_place *p, struct bv_lsf_overrun *o, const struct bv_error *why,
+                   struct bv_error *err)
+{
+    struct bv_error e = {0};
+    char id[BV_LSF_ID_TEXT];
+    bv_lsf_id_text(o->id, id);
+    if (conclude(p, o, BV_LSF_FAILED, &e) < 0)
+        bv_lsf_log(p, WHO, "%s", e.text);
+    return bv_fail(err, why->code, 0, "%.512s; the checkpoint is good: 'brestart %.*s %s' goes on from it", why->text,
+                   (int)(strrchr(p->path, '/') - p->path), p->path, id);
+}
+
 static int go_on(const struct bv_lsf_place *p, struct bv_lsf_id id, struct bv_error *err)
 {
     struct bv_lsf_policy policy;
     struct bv_lsf_overrun o;
+    struct bv_error e = {0};
     unsigned long long next = 0;
     if (bv_lsf_policy_read(from_environment, NULL, &policy, err) < 0)
         return -1;
@@ -121,17 +150,12 @@ static int go_on(const struct bv_lsf_place *p, struct bv_lsf_id id, struct bv_er
     got = take(p, &o, err);
     if (got <= 0)
         return got;
-    if (restart(p, &o, &next, err) < 0)
-        return -1;
+    bv_fault_point("lsf-post-exec-taken");
+    if (restart(p, &o, &next, &e) < 0)
+        return give_up(p, &o, &e, err);
     /* The directory has its new name now, or will have it soon: the descriptor does not mind. */
-    o.state = BV_LSF_RESTARTED;
     o.next = next;
-    autoclose int lock = bv_lsf_overrun_lock(p, err);
-    if (lock < 0)
-        return -1;
-    struct bv_lsf_overrun now;
-    if (bv_lsf_overrun_read(p, id, &now, NULL) == 0 && now.state == BV_LSF_RESTARTING &&
-        bv_lsf_overrun_write(p, &o, err) < 0)
+    if (conclude(p, &o, BV_LSF_RESTARTED, err) < 0)
         return -1;
     bv_lsf_log(p, WHO, "job %llu goes on as job %llu, restart %u of %u", o.id.job, next, o.restarts + 1, policy.limit);
     return 0;

@@ -100,15 +100,39 @@ static void set_state(const struct hook *h, enum bv_lsf_overrun_state from, enum
         bv_lsf_log(&h->place, WHO, "%s", err.text);
 }
 
-/* Waits until the job is gone, or saved, or its time is over; then it is ended. */
-static void watch(const struct hook *h)
+static int request(const struct hook *h, struct bv_error *err)
+{
+    char id[BV_LSF_ID_TEXT];
+    autofree char *said = NULL;
+    bv_lsf_id_text(h->id, id);
+    /* Without a period, -p 0 keeps LSF from asking for the next one at once. */
+    const char *const argv[] = {"bchkpnt", "-k", "-p", "0", id, NULL};
+    return bv_lsf_command(argv, TIMEOUT, &said, err);
+}
+
+/* LSF makes one checkpoint of a job at a time. */
+static int is_busy(const struct bv_error *err)
+{
+    return strstr(err->text, "in progress") != NULL;
+}
+
+/* Waits until the job is gone, or saved, or its time is over; then it is ended. With `busy`, the checkpoint is yet to
+ * be asked for. */
+static void watch(const struct hook *h, int busy)
 {
     struct bv_deadline deadline = bv_deadline_in(h->policy.timeout > 0 ? h->policy.timeout : 0.001);
     struct bv_lsf_overrun o = {.state = BV_LSF_STARTED};
     while (bv_lsf_groups_live(&h->groups) && !bv_deadline_passed(deadline)) {
+        struct bv_error err = {0};
         if (bv_lsf_overrun_read(&h->place, h->id, &o, NULL) == 0 && o.state == BV_LSF_FAILED)
             break;
-        usleep(200000);
+        if (busy && request(h, &err) < 0 && !is_busy(&err)) {
+            bv_lsf_log(&h->place, WHO, "%s", err.text);
+            o.state = BV_LSF_FAILED;
+            break;
+        }
+        busy = busy && err.code;
+        usleep(busy ? 1000000 : 200000);
     }
     if (!bv_lsf_groups_live(&h->groups))
         return;
@@ -119,7 +143,7 @@ static void watch(const struct hook *h)
     bv_lsf_end_job(&h->groups, &h->pids, h->options->interval);
 }
 
-static int start_watch(const struct hook *h)
+static int start_watch(const struct hook *h, int busy)
 {
     pid_t pid = fork();
     if (pid != 0)
@@ -128,21 +152,17 @@ static int start_watch(const struct hook *h)
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3 && null >= 0; i++)
         dup2(null, i);
-    watch(h);
+    watch(h, busy);
     _exit(0);
 }
 
-/* Returns 0 if the checkpoint is under way. */
+/* Returns 0 if the checkpoint is under way, or will be when the one that is being made has ended. */
 static int begin(const struct hook *h, struct bv_error *err)
 {
-    char id[BV_LSF_ID_TEXT];
-    autofree char *said = NULL;
-    bv_lsf_id_text(h->id, id);
-    /* Without a period, -p 0 keeps LSF from asking for the next one at once. */
-    const char *const argv[] = {"bchkpnt", "-k", "-p", "0", id, NULL};
-    if (bv_lsf_command(argv, TIMEOUT, &said, err) < 0)
-        return -1;
-    return start_watch(h) < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot fork") : 0;
+    struct bv_error e = {0};
+    if (request(h, &e) < 0 && !is_busy(&e))
+        return bv_fail(err, e.code, 0, "%s", e.text);
+    return start_watch(h, e.code != 0) < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot fork") : 0;
 }
 
 /* What is to be done, and if it is a checkpoint, that it has been started: both under one lock. */

@@ -41,7 +41,7 @@ int slurm_ask_number(const char *job, struct slurm_queued *ret, struct bv_error 
                     NULL};
     struct slurm_queued q = {0};
     char complaint[512];
-    if (bv_command_run(argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
+    if (bv_command_run(argv[0], argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
         return -1;
     if (r.status != 0 || sscanf(r.out, "%31s %31s %255s", q.state, q.number, q.nodes) < 2) {
         bv_command_complaint(&r, complaint, sizeof(complaint));
@@ -84,7 +84,7 @@ int slurm_control(char *const *argv, struct bv_error *err)
 {
     autocommand struct bv_command_result r = {0};
     char complaint[512];
-    if (bv_command_run(argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
+    if (bv_command_run(argv[0], argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
         return -1;
     if (r.status == 0)
         return 0;

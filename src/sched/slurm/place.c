@@ -89,7 +89,7 @@ static int ask_line(char *const *argv, char **ret, struct bv_error *err)
 {
     autocommand struct bv_command_result r = {0};
     char complaint[512];
-    if (bv_command_run(argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
+    if (bv_command_run(argv[0], argv, SLURM_COMMAND_TIMEOUT, &r, err) < 0)
         return -1;
     if (r.status != 0) {
         bv_command_complaint(&r, complaint, sizeof(complaint));

@@ -7,6 +7,8 @@
 
 # shellcheck source=tests/lib/cycle.sh
 . /src/tests/lib/cycle.sh
+# shellcheck source=tests/fault/lib/faults.sh
+. /src/tests/fault/lib/faults.sh
 
 work=$(scratch)
 # There the engine can cache what it knows of the kernel: it does so on a tmpfs only.
@@ -146,27 +148,7 @@ newest_generation()
     printf '%d\n' "$((10#$newest))"
 }
 
-# --- problems: a case has many conditions and is one test -----------------------------------
-
-problem()
-{
-    problems+=("$*")
-}
-
-# must TEXT CMD…: a problem unless CMD succeeds.
-must()
-{
-    local text=$1
-
-    shift
-    "$@" >/dev/null || problem "$text"
-}
-
-# one_of STATUS ALLOWED…
-one_of()
-{
-    [[ " ${*:2} " == *" $1 "* ]]
-}
+# --- the verdict --------------------------------------------------------------------------
 
 # steps_identical NAME: the job that is ended is as if nothing had happened; one test.
 steps_identical()
@@ -226,71 +208,4 @@ steps_compare()
     must "its output is not that of an uninterrupted run: $(diff "$work/ref.out" "$dir.out")" \
         cmp -s "$work/ref.out" "$dir.out"
     wait_for no_strangers || problem "processes are left: $(strangers | tr '\n' ';')"
-}
-
-# --- faults ---------------------------------------------------------------------------------
-
-# fault_at POINT: what is started from now on stops there, while the fault is armed.
-fault_at()
-{
-    export BIVOUAC_FAULT_POINT=$1 BIVOUAC_FAULT_DIR=$faults
-}
-
-fault_arm()
-{
-    rm -f "$faults/reached" "$faults/continue"
-}
-
-fault_disarm()
-{
-    : >"$faults/continue"
-}
-
-fault_none()
-{
-    unset BIVOUAC_FAULT_POINT BIVOUAC_FAULT_DIR
-}
-
-fault_reached()
-{
-    [[ -s $faults/reached ]]
-}
-
-# Pid of a part of Bivouac: supervisor, init, operation, criu, writer or verifier.
-pid_of()
-{
-    local init
-
-    case $1 in
-    supervisor) printf '%s\n' "$job_pid" ;;
-    init) pgrep -P "$job_pid" -x bivouac-init ;;
-    writer) pgrep -P "$job_pid" -x bivouac-writer ;;
-    verifier) pgrep -P "$job_pid" -x bivouac-verify ;;
-    operation)
-        init=$(pid_of init) || return
-        pgrep -P "$init" -x bivouac-init
-        ;;
-    criu)
-        init=$(pid_of operation) || return
-        pgrep -P "$init" -x criu
-        ;;
-    esac
-}
-
-# fault_kill VICTIM: when the point is reached, and lets go what waits there.
-fault_kill()
-{
-    local pid
-
-    if ! wait_for fault_reached; then
-        problem "the point was not reached"
-        fault_disarm
-        return 1
-    fi
-    if pid=$(pid_of "$1"); then
-        kill -KILL "$pid"
-    else
-        problem "there is no $1 at this point: $(ps -e -o pid,ppid,comm | tr '\n' ';')"
-    fi
-    fault_disarm
 }

@@ -17,6 +17,7 @@ for command in bchkpnt brestart bjobs; do
     echo
 } >>"$CALLS"
 [[ ! -e $CALLS.fail-${0##*/} ]] || { echo "${0##*/}: something is wrong"; exit 255; }
+[[ ! -e $CALLS.busy-${0##*/} ]] || { echo "Job <103>: Operation is in progress" >&2; exit 255; }
 case ${0##*/} in
 bjobs) printf 'Job <103>, User <alice>\n\n CPULIMIT\n 5.0 min of host\n\n RUNLIMIT                MEMLIMIT\n 59.2 min of host  4 G\n' ;;
 brestart) echo "Job <4711> is submitted to queue <orun>." ;;
@@ -138,6 +139,38 @@ is "$(state)" failed "and the state says so"
 rm "$calls.fail-bchkpnt"
 like "$(<"$place/bivouac.log")" "bchkpnt failed: bchkpnt: something is wrong" "the log has what bchkpnt said"
 
+# A run that begins under the same number, as after brequeue, has its own chance; the restarts are counted on.
+printf '{"at":1,"format":"bivouac-lsf-overrun 1","id":"103","next":0,"restarts":1,"run_limit":60,"state":"failed"}\n' \
+    >"$place/.bivouac-overrun"
+rm "$work/victim"
+ends "the run whose checkpoint failed" 131072 1
+ok "the next run under its number" env LSB_JOBID=103 LSB_CHKPNT_DIR="$place" bivouac run -- true
+is "$(state) $(jq .restarts "$place/.bivouac-overrun")" "none 1" "has no state but the count of restarts"
+victims
+terminate 131072 1
+is "$status $(state) $(grep -c bchkpnt "$calls")" "2 started 1" "and a checkpoint at its limit"
+kill -KILL -- "-$victim"
+
+# LSF is making a checkpoint, and makes one at a time.
+asked_again()
+{
+    (($(grep -c bchkpnt "$calls") >= $1))
+}
+forget
+rm "$work/victim"
+victims
+touch "$calls.busy-bchkpnt"
+terminate 131072 1
+is "$status $(state)" "2 started" "bchkpnt says that one is in progress: not over"
+ok "it is asked again" wait_for asked_again 2
+ok "and the job is left alone" alive
+rm "$calls.busy-bchkpnt"
+before=$(grep -c bchkpnt "$calls")
+ok "and again" wait_for asked_again $((before + 1))
+sleep 2.5
+ok "until LSF takes it" test "$(grep -c bchkpnt "$calls")" -le $((before + 2))
+kill -KILL -- "-$victim"
+
 # An element of an array.
 forget
 rm "$work/victim"
@@ -195,10 +228,14 @@ after checkpointed LSB_CHKPNT_DIR=
 is "$(<"$calls")" "" "without a checkpoint directory nothing is restarted"
 touch "$place/chklog" "$calls.fail-brestart"
 after checkpointed
-is "$(state)" restarting "brestart that fails is not called twice"
+is "$(state)" failed "brestart fails: the state says so"
 like "$(tail -n 1 "$place/bivouac.log")" "not restarted: brestart failed: brestart: something is wrong" \
     "the log has what brestart said"
+like "$(tail -n 1 "$place/bivouac.log")" "the checkpoint is good: 'brestart $ckpt 103' goes on from it" \
+    "and what to do now"
 rm "$calls.fail-brestart"
+after keep
+is "$(<"$calls")" "" "it is not called twice"
 
 # Two at once.
 touch "$place/chklog"

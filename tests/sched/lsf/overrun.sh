@@ -32,9 +32,20 @@ fresh()
     rm -rf "$ckpt"
 }
 
-# Two restarts are allowed: three runs, and the job is done in them.
-job=$(submit -q orun -W 1 -k "$ckpt method=bivouac" ./count 140 7)
+# Two restarts are allowed: three runs, and the job is done in them. It waits for each, so that it takes no less.
+cat >chain <<'END'
+#!/bin/bash
+for ((i = 1; i <= 150; i++)); do
+    echo "tick $i"
+    sleep 0.05
+    ((i % 50 || i == 150)) || until [[ -e gate.$i ]]; do sleep 0.05; done
+done
+exit 7
+END
+chmod +x chain
+job=$(submit -q orun -W 1 -k "$ckpt method=bivouac" ./chain)
 first=$job
+began=$SECONDS
 for run in 1 2; do
     is "$(ended "$job")" "Exited by signal 9" "run $run ends at its limit"
     ok "and is restarted" wait_for has_next "$job"
@@ -42,15 +53,24 @@ for run in 1 2; do
     like "$(bjobs -l "$job")" 'RUNLIMIT
  1.0 min' "with the limit that it had"
     ok "as a job of its own" wait_for hist_has "$job" Starting
+    touch "gate.$((50 * run))"
 done
 is "$(ended "$job")" "Exited with exit code 7" "the third run ends by itself, with the job's status"
-whole "all 140 lines are there once" "$job" 140
+took=$((SECONDS - began))
+whole "all 150 lines are there once" "$job" 150
 is "$(jq -r '.restarts, .state' "$ckpt/$job/.bivouac-overrun" | tr '\n' ' ')" "1 restarted " "two restarts are counted"
 history=$(bivouac show "lsf-$first" --store "$ckpt/$job/.bivouac" --json)
 is "$(jq -c '[.events[] | select(.event == "checkpointed") | .why]' <<<"$history")" '["overrun","overrun"]' \
     "the history says why it was checkpointed"
 is "$(jq '[.events[] | select(.event == "started" or .event == "restarted")] | length' <<<"$history")" 3 \
     "and has three runs"
+history=$(bivouac history "lsf-$first" --store "$ckpt/$job/.bivouac" --json)
+is "$(jq -c '[.attempts[] | .running_s > 0]' <<<"$history")" '[true,true,true]' "bivouac history has how long each ran"
+ok "and the time of all of them together" jq -e --argjson took "$took" \
+    '([.attempts[].running_s] | add) as $sum | .totals.running_s
+     | . > 7.5 and . <= $took + 1 and (. - $sum | fabs) < 0.01' <<<"$history"
+like "$(bivouac history "lsf-$first" --store "$ckpt/$job/.bivouac")" 'ran +[0-9.]+ s in 3 attempts, 2 checkpoints' \
+    "which people can read"
 
 # One restart is allowed, which is not enough.
 fresh
