@@ -13,6 +13,19 @@ set -euo pipefail
 
 faults=$work/faults
 mkdir "$faults"
+count=40
+
+# A job that lives until it is told to come to its end.
+cat >gated <<'END'
+#!/bin/bash
+for ((i = 1; i <= 40; i++)); do
+    echo "tick $i"
+    sleep 0.05
+    until ((i < 20)) || [[ -e gate ]]; do sleep 0.05; done
+done
+exit 7
+END
+chmod +x gated
 
 # Point, who is killed, what LSF is told of echkpnt, and which checkpoints may be the newest then.
 # "method" is the process that LSF has started, "child" the one that does the work, "engine" CRIU in the middle of its
@@ -51,7 +64,7 @@ leader()
 # lsf_pid VICTIM
 lsf_pid()
 {
-    local method operation try
+    local method operation engine try
 
     method=$(<"$LSF_SIM/jobs/$job.actpid")
     case $1 in
@@ -60,10 +73,12 @@ lsf_pid()
     engine)
         operation=$(pid_of operation)
         fault_disarm
-        # It does not live for long: no time for a pause.
-        for ((try = 0; try < 1000; try++)); do
-            ! pgrep -P "$operation" -x criu || break
+        # It does not live for long: no time for a pause, or for pgrep.
+        for ((try = 0; try < 1000000; try++)); do
+            read -r engine _ <"/proc/$operation/task/$operation/children" || : # it has no newline
+            [[ -z $engine ]] || break
         done
+        printf '%s\n' "$engine"
         ;;
     *) pid_of "$1" ;;
     esac
@@ -74,14 +89,13 @@ no_action()
     flock -n "$LSF_SIM/jobs/$job.action" true
 }
 
-# begin COUNT [OPTION…]: a job with one checkpoint; the fault is armed. Sets job and first.
+# begin [OPTION…]: a job with one checkpoint; the fault is armed. Sets job and first.
 begin()
 {
-    local count=$1
-
-    shift
+    problems=()
+    rm -f gate
     fault_disarm
-    job=$(submit "$@" -k "$ckpt method=bivouac" ./count "$count" 7 0.05)
+    job=$(submit "$@" -k "$ckpt method=bivouac" ./gated)
     first=$job
     require reached "$job" 5
     job_pid=$(pgrep -g "$(leader "$job")" -x bivouac)
@@ -103,7 +117,9 @@ go_on()
     wait_for no_strangers || problem "processes are left: $(strangers | tr '\n' ';')"
     must "a checkpoint does not verify" bivouac verify "lsf-$first" --store "$ckpt/$job/.bivouac"
     newest=$(generations "$ckpt/$job" | tail -n 1)
+    # shellcheck disable=SC2086
     must "the newest checkpoint is $newest, not $1" one_of "$((10#$newest))" ${1//|/ }
+    touch gate
     job=$(restart "$ckpt" "$job")
     status=$(ended "$job")
     must "it ends with '$status'" test "$status" = "Exited with exit code 7"
@@ -123,13 +139,12 @@ conclude()
 
 kill_case()
 {
-    local point=$1 victim=$2 expected=$3 newest=$4 pid told count=40
+    local point=$1 victim=$2 expected=$3 newest=$4 pid told
 
-    problems=()
     fault_at "$point"
-    begin "$count"
+    begin
     fault_none
-    bchkpnt -k -p 0 "$job" >/dev/null
+    bchkpnt -k -p 0 "$job" >/dev/null || problem "bchkpnt is refused"
     if wait_for fault_reached; then
         pid=$(lsf_pid "$victim") || problem "there is no $victim"
         [[ -z $pid ]] || kill -KILL "$pid" || problem "$victim is gone"
@@ -158,12 +173,10 @@ is "$(awk '/^lsf-/ { print $1 }' <<<"$cases" | sort -u)" "$(ours)" "every point 
 
 for point in checkpoint-dump checkpoint-frozen checkpoint-pack-half checkpoint-commit; do
     for option in "-s KILL" ""; do
-        problems=()
-        count=40
         fault_at "$point"
-        begin "$count"
+        begin
         fault_none
-        bchkpnt -k -p 0 "$job" >/dev/null
+        bchkpnt -k -p 0 "$job" >/dev/null || problem "bchkpnt is refused"
         wait_for fault_reached || problem "the point was not reached"
         # shellcheck disable=SC2086
         bkill $option "$job" >/dev/null
@@ -178,13 +191,11 @@ done
 # --- the run limit in the middle ---
 
 # A checkpoint without -k is being made: LSF begins no second one. The hook asks again until it does.
-problems=()
-count=300
 fault_at checkpoint-frozen
 export ENABLE_ORUN_CHKPNT=Y ENABLE_ORUN_RESTART=n LSF_SIM_MINUTE=8
-begin "$count" -q orun -W 1
+begin -q orun -W 1
 fault_none
-bchkpnt -p 0 "$job" >/dev/null
+bchkpnt -p 0 "$job" >/dev/null || problem "bchkpnt is refused"
 wait_for fault_reached || problem "the point was not reached"
 wait_for hist_has "$job" "RUNLIMIT was reached" || problem "the limit does not come"
 wait_for grep -q "a checkpoint is requested" "$ckpt/$job/bivouac.log" || problem "the hook is not called"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what the caller sets
 # SPDX-License-Identifier: Apache-2.0
 # A process that is stopped at a named point (src/base/fault.h), and killed there; and what is wrong afterwards. The
 # caller sets "faults", a directory, and "job_pid", the supervisor.

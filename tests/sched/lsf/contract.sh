@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "it calls the methods itself, as LSF would"
 
 echkpnt=$LSF_SERVERDIR/echkpnt.bivouac
 erestart=$LSF_SERVERDIR/erestart.bivouac

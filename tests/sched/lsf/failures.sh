@@ -18,6 +18,7 @@ if [[ $(id -u) == 0 ]]; then
 fi
 cd
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "it looks into the state of jobs"
 
 # --- no room ---
 

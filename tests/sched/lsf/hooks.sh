@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "it calls the hooks itself, as LSF would"
 
 fake=$work/fake
 mkdir "$fake"

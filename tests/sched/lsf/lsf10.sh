@@ -3,6 +3,7 @@
 # What IBM documents for LSF 10 beyond OpenLava: job arrays, an initial period, LSB_USE_MY_JOBFILE, TERM_CHKPNT.
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "it is about what only LSF 10 has"
 export LSF_SIM_MODE=lsf10
 
 # Elements of an array are jobs of their own.

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "minutes of a few seconds"
 
 export LSF_SIM_MINUTE=6 # s; the limit of one minute comes soon
 export ENABLE_ORUN_CHKPNT=Y ENABLE_ORUN_RESTART=Y
@@ -66,6 +67,7 @@ is "$(jq '[.events[] | select(.event == "started" or .event == "restarted")] | l
     "and has three runs"
 history=$(bivouac history "lsf-$first" --store "$ckpt/$job/.bivouac" --json)
 is "$(jq -c '[.attempts[] | .running_s > 0]' <<<"$history")" '[true,true,true]' "bivouac history has how long each ran"
+# shellcheck disable=SC2016
 ok "and the time of all of them together" jq -e --argjson took "$took" \
     '([.attempts[].running_s] | add) as $sum | .totals.running_s
      | . > 7.5 and . <= $took + 1 and (. - $sum | fabs) < 0.01' <<<"$history"

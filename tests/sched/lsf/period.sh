@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "minutes of a few seconds"
 
 # crash ID: all of it dies at once, as its host would.
 crash()

@@ -15,7 +15,7 @@ is "$(ended "$job")" "Exited by signal 9" "it ends by signal 9, and is not done"
 first=$job
 for round in 1 2 3; do
     old=$job
-    ticks=$(bpeek "$old" | grep -c '^tick ')
+    ticks=$(output_of "$old" | grep -c '^tick ')
     job=$(restart "$ckpt" "$old")
     isnt "$job" "" "brestart $round"
     ok "restart $round goes on" reached "$job" $((ticks + 8))
@@ -29,7 +29,7 @@ done
 is "$(ended "$job")" "Exited with exit code 7" "exit status 7 comes back"
 whole "every line is there once" "$job" 120
 is "$(ls "$ckpt/$job/.bivouac/jobs")" "lsf-$first" "the job has kept its first name"
-is "$(grep -c '^tick ' "out.$first")" 120 "the output file has them, too"
+[[ $live ]] || is "$(grep -c '^tick ' "out.$first")" 120 "the output file has them, too"
 like "$(bivouac show "lsf-$first" --store "$ckpt/$job/.bivouac" --json | jq -c '[.events[] | .scheduler_job // empty]')" \
     "\"$first\".*\"$job\"" "the history knows what LSF called each run"
 is "$(jq -r '.job, .generation' "$ckpt/$job/bivouac.checkpoint" | tr '\n' ' ')" "lsf-$first 4 " \

@@ -13,7 +13,7 @@ save_and_restart()
     checkpoint "$old" -k
     is "$last_checkpoint" succeeded "$name: it is checkpointed and killed"
     is "$(ended "$old")" "Exited by signal 9" "$name: it ends by signal 9"
-    ticks=$(bpeek "$old" | grep -c '^tick ')
+    ticks=$(output_of "$old" | grep -c '^tick ')
     job=$(restart "$dir" "$old")
     ok "$name: it is restarted" reached "$job" $((ticks + 3))
 }
@@ -78,12 +78,16 @@ whole "$name: every line is there once" "$job" 60
 is "$(ls "$work/store/jobs") $(find "$ckpt/$job" -name jobs)" "lsf-$first " "$name: that one is used, and no other"
 
 name="a line for a shell"
-sed 's/lsf starter"/lsf starter -c \\"%USRCMD\\""/' -i "$LSF_SIM/queues.json"
-job=$(submit -k "$ckpt method=bivouac" './count 40; ./count 3 5')
-require reached "$job" 5
-save_and_restart
-is "$(ended "$job")" "Exited with exit code 5" "$name: all of it is the job"
-is "$(bpeek "$job" | grep -c '^tick ')" 43 "$name: each part ran once"
+if [[ $live ]]; then
+    skip "$name: the queue of an LSF is not ours to change"
+else
+    sed 's/lsf starter"/lsf starter -c \\"%USRCMD\\""/' -i "$LSF_SIM/queues.json"
+    job=$(submit -k "$ckpt method=bivouac" './count 40; ./count 3 5')
+    require reached "$job" 5
+    save_and_restart
+    is "$(ended "$job")" "Exited with exit code 5" "$name: all of it is the job"
+    is "$(output_of "$job" | grep -c '^tick ')" 43 "$name: each part ran once"
+fi
 
 name="a job without a checkpoint directory"
 job=$(submit ./count 3 6)

@@ -4,6 +4,7 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/sched/lsf/lib/lsf.sh
+needs_driver "it looks at the processes, which LSF has on any host"
 
 # Processes of the job, within its capsule, that are not stopped.
 running()

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What the tests of LSF share: a driver in the place of LSF (lsf.py), with its commands in PATH, and jobs in it.
+# What the tests of LSF share: a driver in the place of LSF (lsf.py), with its commands in PATH, or LSF itself; and jobs in it.
 #
 #   . /src/tests/sched/lsf/lib/lsf.sh
 #   job=$(submit -k "$work/ckpt method=bivouac" ./count 100)
@@ -10,24 +10,59 @@
 # shellcheck source=tests/lib/cycle.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../../lib/cycle.sh"
 
-# Not below /tmp, of which a job may have its own; POST_EXEC runs there.
-work=$(TMPDIR=$HOME scratch)
-# shellcheck disable=SC2034
-checkpoint_log=/dev/null
-cd "$work" || exit
-export LSF_SIM=$work/sim LSF_BINDIR=$work/bin LSF_SERVERDIR=/usr/local/libexec/bivouac/lsf LSF_ENVDIR=$work/conf
-export LSF_SIM_MINUTE=60
-ckpt=$work/ckpt
-mkdir -p "$LSF_SIM" "$LSF_BINDIR" "$LSF_ENVDIR"
-for command in bsub bchkpnt brestart bmig bkill bstop bresume bjobs bhist bpeek; do
-    ln -s /src/tests/sched/lsf/lib/lsf.py "$LSF_BINDIR/$command"
-done
-PATH=$LSF_BINDIR:$PATH
-cat >"$LSF_SIM/queues.json" <<'END'
+# With an LSF or OpenLava, whose commands are in PATH and which has set LSF_ENVDIR, the tests are run by that one, unless
+# they need what only the driver can do. It has the queue LIVE_QUEUE (default: ckpt), set up as doc/admin/lsf.md says, and
+# the queue LIVE_PLAIN_QUEUE (default: normal) without a job starter; its hosts share the directory LIVE_DIR (default:
+# home).
+lsf_commands=(bsub bchkpnt brestart bmig bkill bstop bresume bjobs bhist bpeek)
+live=
+[[ ! ${LSF_ENVDIR:-} ]] || ! command -v "${lsf_commands[@]}" >/dev/null || live=1
+
+use_live()
+{
+    work=$(TMPDIR=${LIVE_DIR:-$HOME} scratch)
+    queues=([normal]=${LIVE_QUEUE:-ckpt} [plain]=${LIVE_PLAIN_QUEUE:-normal})
+    # A scheduler takes its time.
+    tap_deadline=$((5 * tap_deadline))
+    cd "$work" || exit
+}
+
+use_driver()
+{
+    local command
+
+    # Not below /tmp, of which a job may have its own; POST_EXEC runs there.
+    work=$(TMPDIR=$HOME scratch)
+    cd "$work" || exit
+    export LSF_SIM=$work/sim LSF_BINDIR=$work/bin LSF_SERVERDIR=/usr/local/libexec/bivouac/lsf LSF_ENVDIR=$work/conf
+    export LSF_SIM_MINUTE=60
+    mkdir -p "$LSF_SIM" "$LSF_BINDIR" "$LSF_ENVDIR"
+    for command in "${lsf_commands[@]}"; do
+        ln -s /src/tests/sched/lsf/lib/lsf.py "$LSF_BINDIR/$command"
+    done
+    PATH=$LSF_BINDIR:$PATH
+    cat >"$LSF_SIM/queues.json" <<'END'
 {"normal": {"starter": "bivouac lsf starter"}, "plain": {},
  "orun": {"starter": "bivouac lsf starter", "terminate": "bivouac lsf terminate --interval 1s",
           "post_exec": "/usr/local/bin/bivouac lsf post-exec"}}
 END
+}
+
+# needs_driver WHAT: for a script that a real LSF cannot run.
+needs_driver()
+{
+    [[ ! $live ]] || skip_all "an LSF is in PATH, but this needs the driver: $1"
+}
+
+declare -A queues=()
+if [[ $live ]]; then
+    use_live
+else
+    use_driver
+fi
+ckpt=$work/ckpt
+# shellcheck disable=SC2034
+checkpoint_log=/dev/null
 
 # count N [STATUS [SECONDS]]: a job that prints "tick 1" to "tick N", and ends with STATUS.
 cat >count <<'END'
@@ -40,10 +75,18 @@ exit "${2:-0}"
 END
 chmod +x count
 
-# submit [OPTION…] CMD…: prints the id of the job.
+# submit [-q QUEUE] [OPTION…] CMD…: prints the id of the job.
 submit()
 {
-    bsub "$@" | sed -n 's/^Job <\([0-9]*\)> is submitted.*/\1/p'
+    local queue=normal
+
+    if [[ $1 == -q ]]; then
+        queue=$2
+        shift 2
+    fi
+    # LSF would send its output by mail.
+    [[ ! $live || " $* " == *" -o "* ]] || set -- -o "$work/live.%J" "$@"
+    bsub -q "${queues[$queue]:-$queue}" "$@" | sed -n 's/^Job <\([0-9]*\)> is submitted.*/\1/p'
 }
 
 # restart [OPTION…] DIR ID: prints the id of the new job.
@@ -57,16 +100,29 @@ has_ended()
     [[ $(bjobs "$1") =~ DONE|EXIT ]]
 }
 
+# What bhist says, with the lines that LSF has wrapped in one piece.
+history_of()
+{
+    bhist -l "$1" | sed -e ':a' -e 'N' -e '$!ba' -e 's/\n \{10,\}//g'
+}
+
+# The output so far. When a job has ended, LSF has it no longer, but the file that it has named.
+output_of()
+{
+    bpeek "$1" 2>/dev/null || cat "$ckpt/$1"/*.out 2>/dev/null || cat "$work/live.$1"
+}
+
 # ended ID: waits for it, and prints how it ended.
 ended()
 {
     wait_for -t "$((4 * tap_deadline))" has_ended "$1" || :
-    bhist "$1" | sed -nE 's/.*: (Done successfully|Exited .*);$/\1/p' | tail -n 1
+    history_of "$1" |
+        sed -nE 's/.*: (Done successfully|Exited (by signal|with exit code) [0-9]+(; TERM_[^;]*)?)[.;].*/\1/p' | tail -n 1
 }
 
 hist_count()
 {
-    bhist "$1" | grep -cE "$2" || :
+    history_of "$1" | grep -cE "$2" || :
 }
 
 hist_has()
@@ -84,13 +140,13 @@ checkpoint()
     bchkpnt "$@" -p 0 "$id" >/dev/null || diag "bchkpnt $* $id failed"
     wait_for -t "$((4 * tap_deadline))" hist_has "$id" 'Checkpoint (succeeded|failed)' $((before + 1)) || :
     # shellcheck disable=SC2034
-    last_checkpoint=$(bhist "$id" | sed -nE 's/.*Checkpoint (succeeded|failed).*/\1/p' | tail -n 1)
+    last_checkpoint=$(history_of "$id" | sed -nE 's/.*Checkpoint (succeeded|failed).*/\1/p' | tail -n 1)
 }
 
 # ticked ID N: its output has come to tick N.
 ticked()
 {
-    bpeek "$1" 2>/dev/null | grep -qx "tick $2"
+    output_of "$1" 2>/dev/null | grep -qx "tick $2"
 }
 
 # reached ID N: a step without which nothing else makes sense.
@@ -117,12 +173,14 @@ generations()
 # whole NAME ID N: every tick is there once.
 whole()
 {
-    is "$(bpeek "$2" | grep '^tick ')" "$(seq -f 'tick %g' "$3")" "$1"
+    is "$(output_of "$2" | grep '^tick ')" "$(seq -f 'tick %g' "$3")" "$1"
 }
 
 # The end of every test here.
 finish_lsf()
 {
+    # Elsewhere there are processes of others.
+    [[ ! $live ]] || finish
     wait_for no_strangers || {
         not_ok "no process is left"
         strangers | diag
