@@ -8,7 +8,7 @@ export PKG_CONFIG_PATH=/usr/local/lib/pkgconfig:/usr/local/lib64/pkgconfig
 PKG_CONFIG_PATH+=:$(dirname "$(find /usr/local -name bivouac.pc | head -n 1)")
 read -ra flags < <(pkg-config --cflags --libs bivouac)
 # A library with a sanitizer wants it in the program.
-! readelf -d "$(pkg-config --variable=libdir bivouac)/libbivouac.so" | grep -q libasan || flags+=(-fsanitize=address,undefined)
+! readelf -d "$(pkg-config --variable=libdir bivouac)/libbivouac.so" | grep -q libasan || flags+=("-fsanitize=address,undefined")
 require gcc -Wall -Wextra -Werror -o library /src/tests/integration/library.c "${flags[@]}" \
     "-Wl,-rpath,$(pkg-config --variable=libdir bivouac)"
 ok "the header is one for C++, too" clang -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I/usr/local/include \
