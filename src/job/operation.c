@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "job/affinity.h"
 #include "job/capture.h"
+#include "proc/tree.h"
 
 #define TELL_TIMEOUT 60 /* s; the supervisor always reads */
 #define KEPT_TOLD    50 /* paths of at most 4 KiB, escaped: below BV_MSG_MAX for any but hostile names */
@@ -95,6 +96,16 @@ static int write_last_pid(const json_t *request, struct bv_error *err)
     return 0;
 }
 
+/* An engine that dies lets the tree run: what was captured since may be newer than the images. */
+static int check_frozen(const struct context *x, struct bv_error *err)
+{
+    struct bv_task task;
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd >= 0 && bv_task_read(procfd, x->root, &task, NULL) == 0 && task.state == 't')
+        return 0;
+    return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine died while the job was frozen");
+}
+
 static int on_frozen(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
@@ -106,6 +117,8 @@ static int on_frozen(void *arg, struct bv_error *err)
 
     autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
+        return -1;
+    if (check_frozen(x, err) < 0)
         return -1;
     bv_fault_point("checkpoint-captured");
     json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(), "monotonic_ns",

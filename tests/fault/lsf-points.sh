@@ -29,7 +29,7 @@ chmod +x gated
 
 # Point, who is killed, what LSF is told of echkpnt, and which checkpoints may be the newest then.
 # "method" is the process that LSF has started, "child" the one that does the work, "engine" CRIU in the middle of its
-# work; it has done it at checkpoint-frozen.
+# work; at checkpoint-frozen it has sent everything, and keeps the job from running.
 cases='
 lsf-echkpnt-begin    method     succeeded 1
 lsf-echkpnt-begin    child      failed    1
@@ -51,7 +51,7 @@ lsf-echkpnt-left     method     succeeded 2
 lsf-echkpnt-left     child      failed    2
 checkpoint-dump      operation  failed    1
 checkpoint-dump      engine     failed    1
-checkpoint-frozen    criu       succeeded 2
+checkpoint-frozen    criu       failed    1
 checkpoint-pack-half writer     failed    1
 checkpoint-commit    supervisor failed    1
 '
