@@ -104,7 +104,7 @@ require wait_for scontrol ping
 
 require wait_end "$greedy"
 is "$(field "$greedy" Restarts)" 1 "the job was restored"
-like "$(cat "$home/greedy.out")" 'greedy.*exceeded memory limit' "took more memory than it may, and Slurm saw that"
+like "$(cat "$home/greedy.out")" 'exceeded memory limit' "it took more memory than it may, and Slurm saw that"
 unlike "$(cat "$home/greedy.out")" 'survived|goes on.*goes on' "it is ended, and not restored again"
 
 # --- their ends -----------------------------------------------------------------------------------
