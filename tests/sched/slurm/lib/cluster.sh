@@ -13,6 +13,8 @@
 
 # shellcheck source=tests/lib/tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../../lib/tap.sh"
+# shellcheck source=tests/lib/users.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../../lib/users.sh"
 
 # shellcheck disable=SC2034
 apps=/usr/local/libexec/bivouac/tests
@@ -33,33 +35,6 @@ plugin()
     file=$(find /usr/local -path '*/slurm/spank_bivouac.so')
     require test -n "$file"
     printf 'required %s %s\n' "$file" "$*" >/etc/slurm/plugstack.conf
-}
-
-# on USER CMD…: as that user on the login node, in the home directory that all hosts share.
-on()
-{
-    local user=$1 home
-
-    shift
-    home=$(getent passwd "$user" | cut -d: -f6)
-    setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
-        env -i --chdir="$home" --default-signal HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash \
-        LANG=C.UTF-8 PATH="$PATH" "$@"
-}
-
-# bv_on USER COMMAND…: bivouac, ended when it hangs.
-bv_on()
-{
-    local user=$1
-
-    shift
-    on "$user" timeout --foreground "$((4 * tap_deadline))" bivouac "$@"
-}
-
-# script_of USER NAME: a batch script, from standard input, in the user's home directory.
-script_of()
-{
-    on "$1" sh -c "cat >'$2' && chmod 755 '$2'"
 }
 
 # submit USER [OPTION…] SCRIPT: prints the job's number. Its output is in NAME.out, NAME of --job-name.
