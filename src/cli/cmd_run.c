@@ -92,6 +92,7 @@ static int complete(struct run *r, char **command, struct bv_error *err)
     }
     r->spec.private_network = r->a.settings.private_network;
     r->spec.private_tmp = r->a.settings.private_tmp;
+    r->spec.cpu_baseline = (enum bv_cpu_baseline)r->a.settings.cpu_baseline; /* the words are in that order */
     r->spec.capture_limit = r->a.settings.capture_limit;
     return set_command(r, command, err);
 }

@@ -92,6 +92,7 @@ static void print_record(const json_t *record)
     print_line("copy of", json_object_get(record, "copy_of"));
     print_line("network", json_object_get(record, "network"));
     print_line("tmp", json_object_get(record, "tmp"));
+    print_line("kept to", json_object_get(record, "cpu_baseline"));
 
     const json_t *binds = json_object_get(record, "binds");
     for (size_t i = 0; i < json_array_size(binds); i++) {

@@ -53,6 +53,7 @@ void bv_settings_init(struct bv_settings *s)
 void bv_settings_free(struct bv_settings *s)
 {
     free(s->store);
+    free(s->cpu_ignored);
     for (size_t i = 0; i < BV_SETTINGS_MAX; i++) {
         free(s->source[i].text);
         free(s->source[i].where);
@@ -68,7 +69,7 @@ union value {
     double seconds;
     int64_t at_ns;
     struct bv_signal_actions signals;
-    char *path; /* allocated */
+    char *text; /* allocated: of a path or of features */
 };
 
 static int check_range(const struct bv_setting *setting, const char *text, double value, struct bv_error *err)
@@ -118,7 +119,7 @@ static int parse(const struct bv_settings *s, const struct bv_setting *setting, 
         return 0;
     switch (setting->type) {
     case BV_TYPE_PATH:
-        return parse_path(text, layer, &ret->path, err);
+        return parse_path(text, layer, &ret->text, err);
     case BV_TYPE_WORD:
         return bv_value_word(text, setting->argument, &ret->place, err);
     case BV_TYPE_BOOL:
@@ -133,6 +134,8 @@ static int parse(const struct bv_settings *s, const struct bv_setting *setting, 
         return bv_value_time(text, s->now_ns, &ret->at_ns, err);
     case BV_TYPE_SIGNALS:
         return bv_value_signals(text, &ret->signals, err);
+    case BV_TYPE_FEATURES:
+        return bv_value_features(text, &ret->text, err);
     }
     return bv_fail(err, BV_EINTERNAL, 0, "a setting without a type");
 }
@@ -143,8 +146,9 @@ static void store(struct bv_settings *s, const struct bv_setting *setting, const
     void *field = (char *)s + setting->offset;
     switch (setting->type) {
     case BV_TYPE_PATH:
+    case BV_TYPE_FEATURES:
         free(*(char **)field);
-        *(char **)field = value->path;
+        *(char **)field = value->text;
         break;
     case BV_TYPE_WORD:
     case BV_TYPE_BOOL:
@@ -168,6 +172,11 @@ static void store(struct bv_settings *s, const struct bv_setting *setting, const
     }
 }
 
+static int is_allocated(const struct bv_setting *setting)
+{
+    return setting->type == BV_TYPE_PATH || setting->type == BV_TYPE_FEATURES;
+}
+
 int bv_settings_set(struct bv_settings *s, const struct bv_setting *setting, const char *text, enum bv_layer layer,
                     const char *where, struct bv_error *err)
 {
@@ -177,8 +186,8 @@ int bv_settings_set(struct bv_settings *s, const struct bv_setting *setting, con
         return is_file(layer) ? bv_wrap(err, "%s: %s", where, setting->key) : bv_wrap(err, "%s", where);
     int is_twice = source->layer == layer && is_file(layer);
     if (is_twice || source->layer > layer) {
-        if (setting->type == BV_TYPE_PATH)
-            free(value.path);
+        if (is_allocated(setting))
+            free(value.text);
         return is_twice ? bv_fail(err, BV_EUSAGE, 0, "%s: %s is already set at %s", where, setting->key, source->where)
                         : 0;
     }

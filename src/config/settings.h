@@ -46,6 +46,8 @@ struct bv_source {
 struct bv_settings {
     char *store; /* NULL = the user's own, ~/.bivouac */
     int private_network, private_tmp;
+    char *cpu_ignored; /* features with blanks between them, NULL = none */
+    int cpu_baseline;  /* place in "none|x86-64-v2|x86-64-v3" */
     uint64_t capture_limit;
     int on_bad_checkpoint; /* enum bv_on_bad_checkpoint */
     uint64_t staging;      /* 0 = what the machine can spare */
@@ -82,6 +84,7 @@ enum bv_setting_type {
     BV_TYPE_DURATION, /* double */
     BV_TYPE_TIME,     /* int64_t */
     BV_TYPE_SIGNALS,  /* struct bv_signal_actions */
+    BV_TYPE_FEATURES, /* char *, allocated */
 };
 
 /* Who takes it as an option. */

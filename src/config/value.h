@@ -50,3 +50,6 @@ struct bv_signal_actions {
 /* "SIGUSR1=checkpoint,SIGTERM=checkpoint-and-stop": a signal by its name, with or without SIG, or by its number.
  * Signals that are not named are passed on. */
 int bv_value_signals(const char *text, struct bv_signal_actions *ret, struct bv_error *err);
+
+/* "ignore:avx512f,sha_ni": the features, as /proc/cpuinfo calls them, with a blank between any two. Allocated. */
+int bv_value_features(const char *text, char **ret, struct bv_error *err);

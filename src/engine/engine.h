@@ -55,6 +55,7 @@ struct bv_engine_restore {
     pid_t root; /* expected pid of the tree's root */
     int images_fd;
     int private_network;
+    int any_cpu; /* do not look whether the CPU has all that the other had: the caller knows what the tree uses */
     int stopped; /* leave every process stopped before its first instruction: nothing of the tree runs */
     const struct bv_engine_pipe *pipes;
     size_t pipe_count;

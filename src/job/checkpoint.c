@@ -285,9 +285,10 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     bv_json_set(content, "stdio", stdio);
     bv_json_set(content, "root", json_integer(s->root));
     bv_json_set(content, "engine", json_pack("{s:s, s:s}", "name", s->engine->name, "version", s->engine_info.version));
+    autofree char *cpu = bv_cpu_limited(s->cpu_flags, s->spec.cpu_baseline);
     bv_json_set(content, "host",
                 json_pack("{s:s, s:s, s:s, s:s}", "name", s->host.name, "kernel", s->host.kernel, "machine",
-                          s->host.machine, "cpu", s->cpu_flags));
+                          s->host.machine, "cpu", cpu));
     static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "last_pid", "warnings"};
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
         bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));

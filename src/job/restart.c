@@ -44,7 +44,8 @@ static int try_generation(struct supervisor *s, const struct bv_job *from, unsig
     if (bv_gen_open(from, number, &g, err) < 0)
         return -1;
     const json_t *content = bv_gen_content(g);
-    if (bv_json_u64(content, "root", INT32_MAX, &root, err) < 0 || bv_unpack_check_host(content, err) < 0)
+    if (bv_json_u64(content, "root", INT32_MAX, &root, err) < 0 ||
+        bv_unpack_check_host(content, s->options->settings->cpu_ignored, err) < 0)
         return -1;
     if (unpack(s, g, &ret->staging, err) < 0) {
         /* The job may start from its beginning, and run for days. */

@@ -57,6 +57,8 @@ json_t *bv_spec_record(const struct bv_spec *s, const char *job_id)
     bv_json_set(r, "cwd", bv_json_bytes(s->cwd));
     bv_json_set(r, "network", json_string(s->private_network ? "private" : "host"));
     bv_json_set(r, "tmp", json_string(s->private_tmp ? "private" : "shared"));
+    if (s->cpu_baseline)
+        bv_json_set(r, "cpu_baseline", json_string(bv_cpu_baseline_name(s->cpu_baseline)));
     bv_json_set(r, "capture", list_json(s->capture));
     bv_json_set(r, "no_capture", list_json(s->no_capture));
     bv_json_set(r, "capture_limit", json_integer((json_int_t)s->capture_limit));
@@ -106,6 +108,22 @@ static int parse_choice(const json_t *record, const char *key, const char *no, c
                                          : bv_fail(err, BV_ECORRUPT, 0, "\"%s\" is neither %s nor %s", key, no, yes);
 }
 
+/* Records of jobs that are kept to nothing do not have it. */
+static int parse_baseline(const json_t *record, enum bv_cpu_baseline *ret, struct bv_error *err)
+{
+    const char *name;
+    *ret = BV_CPU_NO_BASELINE;
+    if (!json_object_get(record, "cpu_baseline"))
+        return 0;
+    if (bv_json_str(record, "cpu_baseline", &name, err) < 0)
+        return -1;
+    int b = bv_cpu_baseline_parse(name);
+    if (b < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "\"cpu_baseline\" is no level that is known");
+    *ret = (enum bv_cpu_baseline)b;
+    return 0;
+}
+
 static int parse_binds(const json_t *record, struct bv_spec *s, struct bv_error *err)
 {
     json_t *array;
@@ -132,7 +150,7 @@ static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
     if (parse_list(record, "command", &s->argv, err) < 0 || parse_path(record, "cwd", &s->cwd, err) < 0 ||
         parse_choice(record, "network", "host", "private", &s->private_network, err) < 0 ||
         parse_choice(record, "tmp", "shared", "private", &s->private_tmp, err) < 0 ||
-        parse_list(record, "capture", &s->capture, err) < 0 ||
+        parse_baseline(record, &s->cpu_baseline, err) < 0 || parse_list(record, "capture", &s->capture, err) < 0 ||
         parse_list(record, "no_capture", &s->no_capture, err) < 0 ||
         bv_json_u64(record, "capture_limit", INT64_MAX, &s->capture_limit, err) < 0 || parse_binds(record, s, err) < 0)
         return -1;

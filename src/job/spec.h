@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "capsule/capsule.h"
+#include "proc/cpu.h"
 
 /* What a job is: fixed when it is created, kept as its record (job.json) in the store. */
 
@@ -15,6 +16,7 @@ struct bv_spec {
     char *cwd;   /* absolute */
     int private_network;
     int private_tmp;
+    enum bv_cpu_baseline cpu_baseline;
     struct bv_bind *binds;
     size_t bind_count;
     char **capture;         /* absolute directories, NULL-terminated; may be NULL */

@@ -268,6 +268,16 @@ static int set_location(struct supervisor *s, const struct restart *r, struct bv
     return 0;
 }
 
+/* What the user says of glibc's choices himself stays: of a name that is there twice, the last one counts. */
+static void set_tunables(struct supervisor *s)
+{
+    const char *ours = bv_cpu_baseline_tunables(s->spec.cpu_baseline), *own = getenv("GLIBC_TUNABLES");
+    if (!*ours)
+        return;
+    autofree char *all = bv_asprintf("%s%s%s", ours, own && *own ? ":" : "", own && *own ? own : "");
+    setenv("GLIBC_TUNABLES", all, 1);
+}
+
 static void set_command(struct supervisor *s)
 {
     setenv("BIVOUAC_JOB", s->job.id, 1);
@@ -275,6 +285,7 @@ static void set_command(struct supervisor *s)
     /* UCX, which MPI programs load, else watches a directory with inotify for its debugging file system; a watch cannot
      * be dumped without privilege. Whoever wants it sets the variable. */
     setenv("UCX_VFS_ENABLE", "n", 0);
+    set_tunables(s);
     s->command.argv = s->spec.argv;
     s->command.envp = environ;
     s->command.cwd = s->spec.cwd;
@@ -283,7 +294,12 @@ static void set_command(struct supervisor *s)
 static int build_capsule(struct supervisor *s, const struct restart *r, struct bv_error *err)
 {
     s->operation = (struct bv_operation){
-        .spec = &s->spec, .engine = s->engine, .stdio = &s->stdio, .moved_dir = s->options->moved_dir};
+        .spec = &s->spec,
+        .engine = s->engine,
+        .stdio = &s->stdio,
+        .any_cpu = s->spec.cpu_baseline != BV_CPU_NO_BASELINE || s->options->settings->cpu_ignored,
+        .moved_dir = s->options->moved_dir,
+    };
     s->config = (struct bv_capsule_config){
         .private_network = s->spec.private_network,
         .private_tmp = s->spec.private_tmp,
@@ -407,10 +423,21 @@ static void finish(struct supervisor *s)
     bv_attempt_close(&s->attempt);
 }
 
+/* A job that is kept to a level can be kept to no more than there is. */
+static int check_baseline(const struct supervisor *s, struct bv_error *err)
+{
+    autofree char *missing = bv_cpu_missing(bv_cpu_baseline_flags(s->spec.cpu_baseline), s->cpu_flags);
+    if (missing)
+        return bv_fail(err, BV_EHOST, 0,
+                       "the CPU of this host lacks %s, which belongs to %s: choose a lower --cpu-baseline", missing,
+                       bv_cpu_baseline_name(s->spec.cpu_baseline));
+    return 0;
+}
+
 static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
-        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0)
+        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)

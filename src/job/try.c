@@ -56,7 +56,7 @@ static int make_dir(const struct trial *t, const char *name, struct bv_error *er
 
 static int unpack(struct trial *t, struct bv_gen *g, const struct bv_engine *engine, struct bv_error *err)
 {
-    if (bv_unpack_check_host(t->content, err) < 0 ||
+    if (bv_unpack_check_host(t->content, NULL, err) < 0 ||
         bv_scratch_create(t->how->scratch, ".bivouac-verify", &t->scratch, err) < 0)
         return -1;
     t->staging = make_dir(t, "staging", err);
@@ -130,7 +130,8 @@ static int make_stdio(struct trial *t, json_t **ret_pipes, struct bv_error *err)
 
 static int build(struct trial *t, const struct bv_engine *engine, struct bv_error *err)
 {
-    t->operation = (struct bv_operation){.spec = &t->spec, .engine = engine, .stdio = &t->stdio};
+    t->operation = (struct bv_operation){
+        .spec = &t->spec, .engine = engine, .stdio = &t->stdio, .any_cpu = t->spec.cpu_baseline != BV_CPU_NO_BASELINE};
     /* Where deleted files, sockets and fifos are made anew. */
     const char *covered[] = {t->relocated ? "/tmp" : t->spec.cwd, "/tmp", "/var/tmp", NULL};
     struct bv_command none = {0};

@@ -115,7 +115,7 @@ int bv_unpack(struct bv_gen *g, const struct bv_engine *engine, int staging, str
 }
 
 /* Before anything is touched: could the job run here? */
-int bv_unpack_check_host(const json_t *content, struct bv_error *err)
+int bv_unpack_check_host(const json_t *content, const char *ignored, struct bv_error *err)
 {
     const char *machine, *cpu;
     json_t *host;
@@ -126,10 +126,13 @@ int bv_unpack_check_host(const json_t *content, struct bv_error *err)
         return -1;
     if (strcmp(machine, here.machine) != 0)
         return bv_fail(err, BV_EHOST, 0, "the checkpoint is of a %s machine, this is %s", machine, here.machine);
-    autofree char *missing = bv_cpu_missing(cpu, flags);
+    autofree char *all = bv_cpu_missing(cpu, flags);
+    autofree char *missing = all ? bv_cpu_without(all, ignored ? ignored : "") : NULL;
     if (missing)
-        return bv_fail(err, BV_EHOST, 0,
-                       "the CPU of this host lacks what the job may have used: %s; restart it where they exist",
-                       missing);
+        return bv_fail(
+            err, BV_EHOST, 0,
+            "the CPU of this host lacks what the job may have used: %s; restart it where they exist, or with "
+            "--cpu=ignore:FEATURE,... if it does not use them",
+            missing);
     return 0;
 }

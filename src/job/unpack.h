@@ -6,8 +6,9 @@
 
 /* What every restore of a generation begins with. */
 
-/* Could the job run on this host? Errors: BV_EHOST, BV_ECORRUPT. */
-int bv_unpack_check_host(const json_t *content, struct bv_error *err);
+/* Could the job run on this host? CPU features that are `ignored` (words, NULL = none) may be missing.
+ * Errors: BV_EHOST, BV_ECORRUPT. */
+int bv_unpack_check_host(const json_t *content, const char *ignored, struct bv_error *err);
 
 /* Write images and captured files of the generation into the empty directory `staging`, without zeros that the engine
  * need not restore; reading verifies every block.

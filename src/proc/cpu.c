@@ -2,6 +2,7 @@
 #include "proc/cpu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -51,4 +52,117 @@ char *bv_cpu_features(const char *machine, const char *flags)
         w += strspn(w, " ");
     }
     return out;
+}
+
+/* --- what a job is kept to --- */
+
+/* The kernel's names of the features of each level. The dynamic linker saves registers by XSAVE wherever it is, which
+ * cannot be told otherwise; so it belongs to both. */
+#define V2_FLAGS "cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3 xsave"
+#define V3_FLAGS V2_FLAGS " abm avx avx2 bmi1 bmi2 f16c fma movbe"
+
+#define HWCAPS "glibc.cpu.hwcaps="
+#define NOT_V3 "-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,-AVX512VL,-AVX512ER,-AVX512PF,-FMA4,-RTM,-XSAVEC"
+#define NOT_V2 NOT_V3 ",-AVX,-AVX2,-BMI1,-BMI2,-FMA,-LZCNT,-MOVBE"
+
+static const struct {
+    const char *name, *flags, *tunables;
+} baselines[BV_CPU_BASELINES] = {
+    [BV_CPU_NO_BASELINE] = {"none", "", ""},
+    [BV_CPU_X86_64_V2] = {"x86-64-v2", V2_FLAGS, HWCAPS NOT_V2},
+    [BV_CPU_X86_64_V3] = {"x86-64-v3", V3_FLAGS, HWCAPS NOT_V3},
+};
+
+const char *bv_cpu_baseline_name(enum bv_cpu_baseline b)
+{
+    return baselines[b].name;
+}
+
+int bv_cpu_baseline_parse(const char *name)
+{
+    for (int b = 0; b < BV_CPU_BASELINES; b++)
+        if (strcmp(baselines[b].name, name) == 0)
+            return b;
+    return -1;
+}
+
+const char *bv_cpu_baseline_flags(enum bv_cpu_baseline b)
+{
+    return baselines[b].flags;
+}
+
+const char *bv_cpu_baseline_tunables(enum bv_cpu_baseline b)
+{
+    return baselines[b].tunables;
+}
+
+static int has_word(const char *words, const char *word, size_t n)
+{
+    for (const char *w = words; *w;) {
+        size_t m = strcspn(w, " ");
+        if (m == n && memcmp(w, word, n) == 0)
+            return 1;
+        w += m;
+        w += strspn(w, " ");
+    }
+    return 0;
+}
+
+typedef int picks(const char *word, size_t n, const char *others);
+
+static char *pick(const char *words, picks *wanted, const char *others)
+{
+    char *out = bv_alloc(strlen(words) + 1);
+    size_t used = 0;
+    for (const char *w = words + strspn(words, " "); *w;) {
+        size_t n = strcspn(w, " ");
+        if (wanted(w, n, others)) {
+            if (used)
+                out[used++] = ' ';
+            memcpy(out + used, w, n);
+            used += n;
+        }
+        w += n;
+        w += strspn(w, " ");
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static char *null_if_empty(char *text)
+{
+    if (*text)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int is_allowed(const char *word, size_t n, const char *level)
+{
+    return !bv_cpu_flag_matters(word, n) || has_word(level, word, n);
+}
+
+static int is_absent(const char *word, size_t n, const char *others)
+{
+    return !has_word(others, word, n);
+}
+
+static int is_missed(const char *word, size_t n, const char *have)
+{
+    return bv_cpu_flag_matters(word, n) && is_absent(word, n, have);
+}
+
+char *bv_cpu_limited(const char *flags, enum bv_cpu_baseline b)
+{
+    return b == BV_CPU_NO_BASELINE ? bv_strdup(flags) : pick(flags, is_allowed, baselines[b].flags);
+}
+
+char *bv_cpu_missing(const char *wanted, const char *have)
+{
+    return null_if_empty(pick(wanted, is_missed, have));
+}
+
+char *bv_cpu_without(const char *words, const char *others)
+{
+    return null_if_empty(pick(words, is_absent, others));
 }

@@ -92,38 +92,6 @@ int bv_cpu_flags(char **ret, struct bv_error *err)
     return 0;
 }
 
-static int has_word(const char *words, const char *word, size_t n)
-{
-    for (const char *w = words; *w;) {
-        size_t m = strcspn(w, " ");
-        if (m == n && memcmp(w, word, n) == 0)
-            return 1;
-        w += m;
-        w += strspn(w, " ");
-    }
-    return 0;
-}
-
-char *bv_cpu_missing(const char *wanted, const char *have)
-{
-    char *missing = NULL;
-    size_t used = 0;
-    for (const char *w = wanted + strspn(wanted, " "); *w;) {
-        size_t n = strcspn(w, " ");
-        if (bv_cpu_flag_matters(w, n) && !has_word(have, w, n)) {
-            if (!missing)
-                missing = bv_alloc(strlen(wanted) + 1);
-            if (used)
-                missing[used++] = ' ';
-            memcpy(missing + used, w, n);
-            used += n;
-        }
-        w += n;
-        w += strspn(w, " ");
-    }
-    return missing;
-}
-
 int bv_process_is(pid_t pid, unsigned long long start_time)
 {
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

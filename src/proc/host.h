@@ -22,10 +22,6 @@ int bv_host_read(struct bv_host *ret, struct bv_error *err);
  * Errors: BV_EINTERNAL. */
 int bv_cpu_flags(char **ret, struct bv_error *err);
 
-/* Words of `wanted` that `have` lacks, and that matter to programs (proc/cpu.h), separated by spaces; NULL if none.
- * Both as bv_cpu_flags() gives. Allocated. */
-char *bv_cpu_missing(const char *wanted, const char *have);
-
 /* Is process `pid` the one that started at `start_time` (bv_task), and does it live? A zombie does not. In our own pid
  * namespace. */
 int bv_process_is(pid_t pid, unsigned long long start_time);

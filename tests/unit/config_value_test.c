@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <signal.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "config/value.h"
 
@@ -313,6 +314,29 @@ static void bad_signals_are_refused(void **state)
     assert_memory_equal(&a, &same, sizeof(a));
 }
 
+static void features_are_names_behind_a_word(void **state)
+{
+    (void)state;
+    autofree char *one = NULL, *three = NULL;
+    assert_int_equal(bv_value_features("ignore:avx512f", &one, NULL), 0);
+    assert_string_equal(one, "avx512f");
+    assert_int_equal(bv_value_features("ignore:avx512f,sha_ni,rtm", &three, NULL), 0);
+    assert_string_equal(three, "avx512f sha_ni rtm");
+}
+
+static void bad_features_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",          "avx",       "ignore",      "ignore:",     "ignore:,",
+                                      "ignore:a,", "ignore:,a", "ignore:a,,b", "ignore:a b",  "ignore:A",
+                                      "ignore:a-", "Ignore:a",  " ignore:a",   "ignore:\xff", "ignore:a="};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        char *names = NULL;
+        assert_fails_saying(BV_EUSAGE, "is not ignore:FEATURE", bv_value_features(bad[i], &names, &err));
+        assert_null(names);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +353,8 @@ int main(void)
         cmocka_unit_test(an_hour_that_a_change_of_clocks_leaves_out_is_no_time),
         cmocka_unit_test(signals_get_actions),
         cmocka_unit_test(bad_signals_are_refused),
+        cmocka_unit_test(features_are_names_behind_a_word),
+        cmocka_unit_test(bad_features_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static void a_record_becomes_the_same_job_again(void **state)
         .cwd = (char *)"/home/a/\xc3\xa9",
         .private_network = 1,
         .private_tmp = 1,
+        .cpu_baseline = BV_CPU_X86_64_V3,
         .binds = binds,
         .bind_count = 2,
         .capture = capture,
@@ -46,6 +47,7 @@ static void a_record_becomes_the_same_job_again(void **state)
     assert_string_equal(got.cwd, spec.cwd);
     assert_int_equal(got.private_network, 1);
     assert_int_equal(got.private_tmp, 1);
+    assert_int_equal(got.cpu_baseline, BV_CPU_X86_64_V3);
     assert_int_equal(got.bind_count, 2);
     assert_string_equal(got.binds[0].host, "/real dir");
     assert_string_equal(got.binds[1].job, "/b");
@@ -123,6 +125,8 @@ static void a_hostile_record_is_refused_and_leaves_the_result_alone(void **state
         {"network", "\"none\"", BV_ECORRUPT, "\"network\" is neither host nor private"},
         {"network", "true", BV_ECORRUPT, "\"network\""},
         {"tmp", "\"host\"", BV_ECORRUPT, "\"tmp\" is neither shared nor private"},
+        {"cpu_baseline", "\"x86-64-v9\"", BV_ECORRUPT, "\"cpu_baseline\" is no level"},
+        {"cpu_baseline", "2", BV_ECORRUPT, "\"cpu_baseline\""},
         {"capture", NULL, BV_ECORRUPT, "\"capture\""},
         {"capture", "{}", BV_ECORRUPT, "\"capture\""},
         {"capture", "[\"relative\"]", BV_ECORRUPT, "\"capture\" names no clean"},

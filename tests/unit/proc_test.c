@@ -263,6 +263,26 @@ static void the_host_is_known(void **state)
     assert_true(h.name[0] && h.kernel[0] && h.machine[0] && h.pid_ns);
 }
 
+static void a_level_leaves_what_belongs_to_it(void **state)
+{
+    (void)state;
+    autofree char *all = bv_cpu_limited("avx avx2 avx512f fpu newest", BV_CPU_NO_BASELINE);
+    autofree char *v2 = bv_cpu_limited("avx avx2 avx512f fpu newest pni ssse3 xsave", BV_CPU_X86_64_V2);
+    autofree char *v3 = bv_cpu_limited("avx avx2 avx512f fpu newest pni ssse3 xsave", BV_CPU_X86_64_V3);
+    autofree char *rest = bv_cpu_without("a b c", "c a");
+    assert_string_equal(all, "avx avx2 avx512f fpu newest");
+    assert_string_equal(v2, "fpu pni ssse3 xsave");
+    assert_string_equal(v3, "avx avx2 fpu pni ssse3 xsave");
+    assert_string_equal(rest, "b");
+    assert_null(bv_cpu_without("a b", "b a"));
+    for (int b = 0; b < BV_CPU_BASELINES; b++) {
+        autofree char *missing = bv_cpu_missing(bv_cpu_baseline_flags((enum bv_cpu_baseline)b), "");
+        assert_int_equal(bv_cpu_baseline_parse(bv_cpu_baseline_name((enum bv_cpu_baseline)b)), b);
+        assert_int_equal(missing != NULL, b != BV_CPU_NO_BASELINE);
+    }
+    assert_int_equal(bv_cpu_baseline_parse("x86-64-v4"), -1);
+}
+
 static void missing_cpu_features_are_named(void **state)
 {
     autofree char *flags = NULL, *missing = NULL;
@@ -341,6 +361,7 @@ int main(void)
         cmocka_unit_test(fields_are_found_by_their_whole_key),
         cmocka_unit_test(the_host_is_known),
         cmocka_unit_test(missing_cpu_features_are_named),
+        cmocka_unit_test(a_level_leaves_what_belongs_to_it),
         cmocka_unit_test(features_of_nodes_are_what_programs_may_use),
         cmocka_unit_test(things_of_another_namespace_are_opened_there),
     };

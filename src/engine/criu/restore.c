@@ -6,24 +6,21 @@
 
 #include "base/cleanup.h"
 
-static const char *const options[] = {
-    "--no-default-config",
-    "--unprivileged",
-    "--file-locks",
-    "--link-remap",
-    "--file-validation",
-    "buildid",
-    "--cpu-cap=cpu",
-    "--manage-cgroups=ignore",
-    "--network-lock",
-    "skip",
-    NULL,
-};
+#define OPTIONS_MAX 16
 
-static const char *const private_network_options[] = {
-    "--no-default-config", "--unprivileged",          "--file-locks",   "--link-remap", "--file-validation", "buildid",
-    "--cpu-cap=cpu",       "--manage-cgroups=ignore", "--network-lock", "skip",         "--tcp-established", NULL,
-};
+/* All of them and a NULL. */
+static void set_options(const struct bv_engine_restore *r, const char *ret[OPTIONS_MAX])
+{
+    static const char *const always[] = {
+        "--no-default-config",     "--unprivileged", "--file-locks", "--link-remap", "--file-validation", "buildid",
+        "--manage-cgroups=ignore", "--network-lock", "skip"};
+    size_t n = sizeof(always) / sizeof(always[0]);
+    memcpy(ret, always, sizeof(always));
+    ret[n++] = r->any_cpu ? "--cpu-cap=none" : "--cpu-cap=cpu";
+    if (r->private_network)
+        ret[n++] = "--tcp-established";
+    ret[n] = NULL;
+}
 
 static int on_notify(void *arg, const char *script, int fd, struct bv_error *err)
 {
@@ -42,9 +39,11 @@ static int on_notify(void *arg, const char *script, int fd, struct bv_error *err
 
 static int call(const struct bv_engine_restore *r, const char *path, CriuResp **ret, struct bv_error *err)
 {
+    const char *options[OPTIONS_MAX];
+    set_options(r, options);
     struct criu_spawn how = {
         .path = path,
-        .options = r->private_network ? private_network_options : options,
+        .options = options,
         .pipes = r->pipes,
         .pipe_count = r->pipe_count,
     };
