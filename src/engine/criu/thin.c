@@ -124,8 +124,10 @@ static void put_entry(struct thinning *x, uint32_t flags, uint64_t vaddr, uint64
     put(x, packed, size);
 }
 
-/* An absent page of it reads as zero. Of the rest that could be said of some, but what grows down, what is huge and
- * what the kernel looks after is restored in ways of its own. */
+/* An absent page of it reads as zero, for a child too: where the mappings of both coincide, CRIU lets a child inherit
+ * what its parent has got already, and then drops what the child's own pagemap has not (restore_priv_vma_content()). Of
+ * other mappings the same could be said of some, but what grows down, what is huge and what the kernel looks after is
+ * restored in ways of its own. */
 static int is_plain(const VmaEntry *v)
 {
     return (v->flags & ~(uint32_t)MAP_NORESERVE) == (MAP_PRIVATE | MAP_ANONYMOUS) && (v->status & VMA_ANON_PRIVATE) &&
