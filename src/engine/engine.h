@@ -49,6 +49,7 @@ struct bv_engine_dump {
     int (*frozen)(void *arg, struct bv_error *err);
     void *arg;
     int64_t frozen_ns; /* out: how long the tree stood still, 0 if the engine does not know */
+    int died;          /* out, of a dump that failed: the engine did not let go of the tree, which may be damaged */
 };
 
 struct bv_engine_restore {

@@ -93,6 +93,17 @@ static void explain_block(struct supervisor *s, struct bv_error *e)
     }
 }
 
+/* The tree that the engine has left stopped, or is about to, goes on: there is no checkpoint that would be a reason. */
+static void let_run(struct supervisor *s)
+{
+    struct checkpoint *c = &s->checkpoint;
+    if (c->leave != BV_LEAVE_STOPPED || !c->went || s->left_stopped)
+        return;
+    s->run_wanted = s->operating;
+    if (!s->operating)
+        bv_capsule_signal(&s->capsule, SIGCONT, 1, NULL);
+}
+
 /* An operation that waits for a verdict gets a bad one, and lets the tree run on in good order. One that does not end
  * soon after is killed. */
 static void let_go(struct supervisor *s, const struct bv_error *e)
@@ -122,6 +133,7 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     explain_space(s, &e);
     explain_block(s, &e);
     let_go(s, &e);
+    let_run(s);
     clear(s);
     bv_generation_discard(&s->job, generation, s->attempt.number, NULL);
 
@@ -140,9 +152,10 @@ void checkpoint_on_deadline(struct supervisor *s)
         return;
     }
     bv_fail(&e, BV_ETIMEOUT, 0, "the checkpoint did not finish before its deadline and was given up; the job goes on");
-    s->engine_died = s->checkpoint.state == CHECKPOINT_DUMPING;
-    if (s->engine_died)
+    if (s->checkpoint.state == CHECKPOINT_DUMPING) {
+        s->engine_died = 1;
         bv_capsule_abort(&s->capsule, NULL);
+    }
     checkpoint_fail(s, &e);
 }
 
@@ -318,8 +331,10 @@ static int resume_tree(struct supervisor *s, struct bv_error *err)
 {
     struct checkpoint *c = &s->checkpoint;
     autojson json_t *go = json_pack("{s:s}", "verdict", "go");
-    if (bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), NULL) == 0)
+    if (bv_msg_send(c->op_sock, go, NULL, 0, bv_deadline_in(30), NULL) == 0) {
+        c->went = 1;
         return 0;
+    }
     s->engine_died = 1;
     return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
 }
@@ -354,6 +369,7 @@ void checkpoint_on_operation(struct supervisor *s)
         rc = finish_writing(s, &err);
     } else {
         const char *text = json_string_value(json_object_get(m.body, "text"));
+        s->engine_died |= json_is_true(json_object_get(m.body, "engine_died"));
         rc =
             bv_fail(&err, (enum bv_code)json_integer_value(json_object_get(m.body, "code")), 0, "%s", text ? text : "");
     }
@@ -423,6 +439,7 @@ static void committed(struct supervisor *s)
     if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
         s->left_stopped = 1;
     policy_suspended(s);
+    s->engine_died = 0; /* whatever one did before: this one found the whole tree good */
     s->base = c->generation;
     if (c->base)
         s->shared_stored = (uint64_t)json_integer_value(json_object_get(c->written, "stored_bytes"));

@@ -24,6 +24,7 @@ struct context {
     pid_t root;
     struct bv_capture *capture;
     int64_t frozen_ns;
+    int engine_died;
     struct bv_engine_compared compared;
 };
 
@@ -38,8 +39,9 @@ static int tell(struct context *x, json_t *message, int fd, struct bv_error *err
 
 static int fail(struct context *x, const struct bv_error *e)
 {
-    tell(x, json_pack("{s:s, s:i, s:o}", "is", "failed", "code", (int)e->code, "text", bv_json_bytes(e->text)), -1,
-         NULL);
+    json_t *failed = json_pack("{s:s, s:i, s:o, s:b}", "is", "failed", "code", (int)e->code, "text",
+                               bv_json_bytes(e->text), "engine_died", x->engine_died);
+    tell(x, failed, -1, NULL);
     return 1;
 }
 
@@ -154,7 +156,9 @@ static int checkpoint(struct context *x, struct bv_error *err)
         .arg = x,
     };
     bv_fault_point("checkpoint-dump");
-    if (x->op->engine->dump(&d, err) < 0)
+    int rc = x->op->engine->dump(&d, err);
+    x->engine_died = d.died;
+    if (rc < 0)
         return -1;
     x->frozen_ns = d.frozen_ns;
     bv_fault_point("checkpoint-resumed");

@@ -168,6 +168,9 @@ static void on_capsule(struct supervisor *s)
         /* One that was given up may have written on while its directory was removed. */
         if (s->checkpoint.state == CHECKPOINT_NONE)
             bv_staging_remove(&s->job, s->attempt.number, NULL);
+        if (s->run_wanted)
+            bv_capsule_signal(&s->capsule, SIGCONT, 1, NULL);
+        s->run_wanted = 0;
         if (s->stop_wanted)
             suspend(s);
         return;

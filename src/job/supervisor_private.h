@@ -41,6 +41,7 @@ struct checkpoint {
     int staging;
     int op_sock;
     int streams; /* the engine's images come through pipes */
+    int went;    /* the engine was told to let the tree go */
     struct bv_writer writer;
     uint64_t memory;      /* of the tree when it began */
     int by_policy;        /* nobody waits for it: what goes wrong is told to the user */
@@ -124,6 +125,7 @@ struct supervisor {
     struct bv_deadline abort_deadline; /* when it is killed */
     int left_stopped;                  /* by the last checkpoint, or because we were to stop */
     int stop_wanted;                   /* when the operation has ended */
+    int run_wanted;                    /* likewise; comes first */
     struct policy policy;
     int engine_died; /* in the middle of a dump: the tree may be damaged */
 

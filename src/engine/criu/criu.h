@@ -19,6 +19,7 @@ extern const struct bv_engine bv_engine_criu;
 struct criu {
     pid_t pid;
     int sock;
+    int is_done; /* it has given its last answer */
 };
 
 struct criu_spawn {

@@ -86,6 +86,7 @@ int criu_dump(struct bv_engine_dump *d, struct bv_error *err)
     CriuResp *resp = NULL;
     struct bv_error why = {0};
     int rc = criu_call(&c, &req, on_notify, d, &resp, &why);
+    d->died = !c.is_done;
     criu_end(&c);
     if (rc < 0 && why.code == BV_EENGINE)
         criu_log_error(d->images_fd, BV_EENGINE, "dump", NULL, &why);

@@ -71,6 +71,7 @@ int criu_call(struct criu *c, CriuReq *req, criu_notify notify, void *arg, CriuR
             return -1;
         }
         if (resp->type != CRIU_REQ_TYPE__NOTIFY) {
+            c->is_done = 1;
             if (fd >= 0)
                 close(fd);
             if (refused.code) {

@@ -108,6 +108,7 @@ int criu_dump_streaming(struct bv_engine_dump *d, struct criu_spawn *how, struct
         ;
     c.pid = 0;
     criu_end(&c);
+    d->died = WIFSIGNALED(status);
     if (rc < 0 && why.code != BV_EENGINE)
         return bv_fail(err, why.code, 0, "%s", why.text);
     if (rc == 0 && WIFSIGNALED(status))
