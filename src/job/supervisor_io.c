@@ -209,13 +209,14 @@ json_t *supervisor_stdio_json(struct supervisor *s, struct bv_error *err)
     return json_incref(list);
 }
 
-/* Everything of the job is dead, so each pipe ends after what is still in it. The reader may take its time. */
+/* Everything of the job is dead, so each pipe ends after what is still in it. The reader may take its time, until
+ * somebody wants us to end: then it gets what it takes at once. */
 void supervisor_drain(struct supervisor *s)
 {
     for (int i = 1; i < 3; i++)
         while (s->relay[i] && !bv_relay_done(s->relay[i])) {
             struct pollfd p = bv_relay_poll(s->relay[i]);
-            if (p.fd < 0 || (poll(&p, 1, -1) < 0 && errno != EINTR))
+            if (p.fd < 0 || supervisor_linger(s, &p) < 0)
                 break;
             bv_relay_step(s->relay[i], p.revents);
         }

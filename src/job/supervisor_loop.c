@@ -250,6 +250,29 @@ void supervisor_loop(struct supervisor *s)
     }
 }
 
+static int is_for_an_end(int number)
+{
+    return number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
+}
+
+int supervisor_linger(struct supervisor *s, struct pollfd *ret)
+{
+    for (;;) {
+        struct signalfd_siginfo si;
+        struct pollfd p[2] = {*ret, {.fd = s->signals, .events = POLLIN}};
+        int n = poll(p, 2, s->hurried ? 0 : bv_deadline_ms((struct bv_deadline){s->renew_at_ns}));
+        if ((n < 0 && errno != EINTR) || (n == 0 && s->hurried))
+            return -1;
+        renew(s);
+        while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
+            s->hurried |= is_for_an_end((int)si.ssi_signo);
+        if (n > 0 && p[0].revents) {
+            *ret = p[0];
+            return 0;
+        }
+    }
+}
+
 /* Before the job runs there is nobody to hand a signal to: one that asks for an end gets it. */
 static int interrupted(struct supervisor *s)
 {
@@ -259,8 +282,7 @@ static int interrupted(struct supervisor *s)
         enum policy_early meaning = policy_signal_early(s, number);
         if (meaning == POLICY_EARLY_STOP)
             return number;
-        if (meaning == POLICY_EARLY_PASS &&
-            (number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT)) {
+        if (meaning == POLICY_EARLY_PASS && is_for_an_end(number)) {
             s->policy.interrupted = 1;
             return number;
         }

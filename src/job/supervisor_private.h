@@ -131,7 +131,8 @@ struct supervisor {
 
     pid_t end_group; /* killed behind a checkpoint that ends the job, 0 = none */
 
-    int ended; /* the loop is over */
+    int ended;   /* the loop is over */
+    int hurried; /* and a signal has come since */
     struct bv_outcome outcome;
     struct bv_error failure; /* code != 0: the attempt ends with this error */
 };
@@ -176,6 +177,8 @@ void supervisor_stdio_free(struct supervisor *s);
 
 /* --- supervisor_loop.c --- */
 void supervisor_loop(struct supervisor *s);
+/* Behind the job's end: wait until `ret` is ready, and keep the lease. 0, or -1 if somebody wants us to end first. */
+int supervisor_linger(struct supervisor *s, struct pollfd *ret);
 /* Wait for the operation's next message while serving relays; 1 message, 0 it ended, -1 deadline or the capsule died.
  */
 int supervisor_await(struct supervisor *s, int sock, struct bv_deadline deadline, struct bv_msg *ret,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -70,6 +71,8 @@ static int ask_child(const struct request *r)
     automsg struct bv_msg msg = {.fd_count = 0};
     int got = bv_msg_recv(mine, &msg, bv_deadline_in(PATIENCE), NULL);
     int status = 0;
+    if (got < 0)
+        kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     if (got == 1 && msg.fd_count == 1)

@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -50,6 +52,18 @@ static int read_all(struct reader readers[2], struct bv_deadline deadline)
     return 0;
 }
 
+/* One that has closed its outputs need not have ended. -1 at the deadline. */
+static int await_end(pid_t pid, struct bv_deadline deadline)
+{
+    int ready;
+    autoclose int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    do
+        ready = poll(&p, 1, bv_deadline_ms(deadline));
+    while (ready < 0 && errno == EINTR);
+    return ready == 1 ? 0 : -1;
+}
+
 static int start(const char *file, char *const *argv, int out, int errfd, pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
@@ -82,7 +96,7 @@ int bv_command_run(const char *file, char *const *argv, double timeout, struct b
     int failed = start(file, argv, out_w, err_w, &pid);
     close_fd(&out_w);
     close_fd(&err_w);
-    int late = failed ? 0 : read_all(readers, deadline);
+    int late = !failed && (read_all(readers, deadline) < 0 || await_end(pid, deadline) < 0);
     close_fd(&readers[0].fd);
     close_fd(&readers[1].fd);
     if (!failed && late)

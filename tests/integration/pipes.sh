@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Standard input, output and error of every kind: the bytes are those of a bare run.
-# shellcheck disable=SC2016 # the job's shell expands
+# shellcheck disable=SC2016,SC2317 # the job's shell expands; functions are called by name
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
@@ -70,6 +70,26 @@ is "$(bv show gone --json | jq -c .outcome)" '{"number":13,"status":"signaled"}'
 run_job stays -- bash -c 'trap "" PIPE; seq 1 1000000 2>/dev/null; exit 4' 2>/dev/null | head -n 1 >/dev/null
 is "${PIPESTATUS[0]}" 4 "one that ignores SIGPIPE gets an error"
 set -o pipefail
+
+# A reader that does not read: the job has ended, its output waits, and the attempt stays in charge. A signal ends it.
+mkfifo unread
+exec {unread}<>unread
+env --default-signal bivouac run --job late --lease 3s -- sh -c 'seq 1 20000; touch over; exit 6' </dev/null >unread &
+job_pid=$!
+has_ended()
+{
+    test -e over && ! pgrep -P "$job_pid" -x bivouac-init
+}
+require wait_for has_ended
+touch moment
+ok "while nobody reads what a job has left, its lease is renewed" \
+    wait_for test "$BIVOUAC_STORE/jobs/late/attempts/0000" -nt moment
+ok "and the attempt waits" job_runs
+kill -TERM "$job_pid"
+job_wait
+is "$job_status" 6 "a signal ends it as the job has ended"
+is "$(bv show late --json | jq -c .outcome)" '{"number":6,"status":"exited"}' "which is recorded"
+exec {unread}<&-
 
 # Nobody waits for an input that the job does not read.
 mkfifo never

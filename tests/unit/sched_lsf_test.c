@@ -268,6 +268,9 @@ static void what_a_command_of_lsf_says_comes_back(void **state)
     assert_fails(BV_ENOCMD, bv_lsf_command(none, 10, &said, &err));
     put_bytes(d->fd, "bjobs", "#!/bin/sh\nexec sleep 100\n", 25);
     assert_fails(BV_ETIMEOUT, bv_lsf_command(good, 0.2, &said, &err));
+    static const char silent[] = "#!/bin/sh\nexec sleep 100 >&- 2>&-\n";
+    put_bytes(d->fd, "bjobs", silent, sizeof(silent) - 1);
+    assert_fails(BV_ETIMEOUT, bv_lsf_command(good, 0.2, &said, &err));
     unsetenv("LSF_BINDIR");
 }
 

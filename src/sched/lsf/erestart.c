@@ -20,7 +20,8 @@
 #include "store/attempt.h"
 #include "store/generation.h"
 
-#define WHO "erestart"
+#define WHO   "erestart"
+#define SLACK 30 /* s */
 
 struct method {
     struct bv_lsf_place place;
@@ -33,6 +34,7 @@ struct method {
 static int wait_for_death(const struct method *m, struct bv_error *err)
 {
     double left = -1;
+    struct bv_deadline deadline = {0};
     for (;;) {
         struct bv_attempt_info a = {0};
         int got = bv_attempt_last(&m->job, &a, err);
@@ -42,11 +44,13 @@ static int wait_for_death(const struct method *m, struct bv_error *err)
         char host[sizeof(a.host.name)];
         snprintf(host, sizeof(host), "%s", a.host.name);
         int pid = (int)a.pid, here = a.here;
+        if (left < 0)
+            deadline = bv_deadline_in(a.lease_left + SLACK); /* a file server's clock may stand still */
         left = a.lease_left;
         bv_attempt_info_free(&a);
         if (!alive)
             return 0;
-        if (here || renewed)
+        if (here || renewed || bv_deadline_passed(deadline))
             return bv_fail(err, BV_EBUSY, 0,
                            "job %s is still running on host %s (pid %d): checkpoint it with bchkpnt -k, or kill it",
                            m->job.id, host, pid);

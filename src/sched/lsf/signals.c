@@ -38,7 +38,7 @@ int bv_lsf_in_child(int (*work)(void *arg), void *arg)
     }
     set_all(SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
-    while (waitpid(pid, &status, 0) < 0)
+    while (waitpid(pid, &status, 0) < 0) /* each wait of its has a deadline */
         if (errno != EINTR)
             return BV_EINTERNAL;
     return WIFEXITED(status) ? WEXITSTATUS(status) : BV_EINTERNAL;
