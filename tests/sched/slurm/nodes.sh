@@ -52,9 +52,8 @@ like "$(bv_on alice migrate "slurm-$melt" --to n2)" "^slurm-$melt@1 went from n1
     "LAMMPS moves to another node"
 is "$(node_of "$melt")" n2 "there it is"
 require wait_for state_is "$melt" RUNNING
-away=$(bv_on alice migrate "slurm-$melt" --json)
-is "$(jq -r .from <<<"$away")" n2 "and leaves it again"
-isnt "$(jq -r .to <<<"$away")" n2 "for any other"
+is "$(bv_on alice migrate "slurm-$melt" --to n1 --json | jq -r '"\(.from) \(.to)"')" "n2 n1" "and it moves back"
+is "$(node_of "$melt")" n1 "to where it has begun"
 like "$(grep '"checkpointed"' "$home/.bivouac/jobs/slurm-$melt/events.jsonl")" '"migrate"' \
     "the history says why it was checkpointed"
 
@@ -68,6 +67,13 @@ require wait_for has_tick "$home/crash.out" $((reached + 100))
 scontrol update NodeName=n3 State=DOWN Reason=dead
 require wait_for -t "$slurm_deadline" field_is "$crash" Restarts 1
 scontrol update JobId="$crash" ReqNodeList=
+
+# --- to any other ---------------------------------------------------------------------------------
+
+any=$(submit alice --job-name=any --checkpoint --nodelist=n2 tick 1500)
+require wait_for has_tick "$home/any.out" 50
+is "$(bv_on alice migrate "slurm-$any" --json | jq -r '"\(.from) \(.to)"')" "n2 n1" \
+    "where no node is named, a job moves to another that lives"
 
 # --- all of them end as if nothing had been -------------------------------------------------------
 
@@ -86,6 +92,9 @@ is "$(field "$killed" ExitCode) $(field "$killed" Restarts)" "7:0 1" "the job th
 each_tick_once "$home/killed.out" 1500 "each line is there once"
 require wait_end "${array}_5"
 each_tick_once "$home/array.5.out" 1500 "so it is of the array's task"
+require wait_end "$any"
+is "$(field "$any" ExitCode) $(field "$any" Restarts)" "7:0 1" "the job that was moved anywhere has gone on"
+each_tick_once "$home/any.out" 1500 "each line is there once"
 require wait_end "$crash"
 is "$(field "$crash" ExitCode) $(field "$crash" Restarts)" "7:0 1" "the job whose node died has gone on elsewhere"
 isnt "$(node_of "$crash")" n3 "elsewhere"
