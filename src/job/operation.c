@@ -213,27 +213,32 @@ static int roll_back(struct context *x, struct bv_error *err)
     return tell(x, json_pack("{s:s, s:O, s:I}", "is", "rolled-back", "kept", kept, "more", more), -1, err);
 }
 
-static int restore(struct context *x, struct bv_error *err)
+/* What is the same for each restore is put into `r`. */
+static int drive_restore(struct context *x, struct bv_engine_restore *r, struct bv_error *err)
 {
-    if (roll_back(x, err) < 0)
-        return -1;
-    int images = open_images(x, err);
+    struct bv_engine_pipe pipes[3];
+    autoclose int images = open_images(x, err);
     if (images < 0)
         return -1;
-    autoclose int owned = images;
-    struct bv_engine_pipe pipes[3];
+    r->root = x->root;
+    r->images_fd = images;
+    r->pipes = pipes;
+    r->pipe_count = match_pipes(x, pipes);
+    if (!json_is_true(json_object_get(x->request, "tty")))
+        r->terminal = NULL;
+    r->any_cpu = x->op->any_cpu;
+    r->arg = x;
+    return x->op->engine->restore(r, err);
+}
+
+static int restore(struct context *x, struct bv_error *err)
+{
     struct bv_engine_restore r = {
-        .root = x->root,
-        .images_fd = images,
         .private_network = x->op->spec->private_network,
-        .any_cpu = x->op->any_cpu,
-        .pipes = pipes,
-        .pipe_count = match_pipes(x, pipes),
-        .terminal = json_is_true(json_object_get(x->request, "tty")) ? on_terminal : NULL,
+        .terminal = on_terminal,
         .restored = on_restored,
-        .arg = x,
     };
-    return x->op->engine->restore(&r, err);
+    return roll_back(x, err) < 0 ? -1 : drive_restore(x, &r, err);
 }
 
 /* --- a trial --- */
@@ -265,27 +270,9 @@ static int on_held(void *arg, struct bv_error *err)
 
 static int try_restore(struct context *x, struct bv_error *err)
 {
+    struct bv_engine_restore r = {.private_network = 1, .stopped = 1, .terminal = drop_terminal, .held = on_held};
     allow_any_address();
-    if (bv_rollback_volatiles(x->staging, err) < 0)
-        return -1;
-    int images = open_images(x, err);
-    if (images < 0)
-        return -1;
-    autoclose int owned = images;
-    struct bv_engine_pipe pipes[3];
-    struct bv_engine_restore r = {
-        .root = x->root,
-        .images_fd = images,
-        .private_network = 1,
-        .any_cpu = x->op->any_cpu,
-        .stopped = 1,
-        .pipes = pipes,
-        .pipe_count = match_pipes(x, pipes),
-        .terminal = json_is_true(json_object_get(x->request, "tty")) ? drop_terminal : NULL,
-        .held = on_held,
-        .arg = x,
-    };
-    if (x->op->engine->restore(&r, err) < 0)
+    if (bv_rollback_volatiles(x->staging, err) < 0 || drive_restore(x, &r, err) < 0)
         return -1;
     return x->compared.processes ? 0 : bv_fail(err, BV_EENGINE, 0, "the engine did not let the tree be compared");
 }
