@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/list.h"
 #include "base/mem.h"
 
 ssize_t bv_read_full(int fd, void *buf, size_t size)
@@ -263,20 +263,13 @@ static int fail_remove(const char *name, struct bv_error *err)
 static int each_entry(int dirfd, int (*each)(struct removal *r, int dirfd, const char *name, struct bv_error *err),
                       struct removal *r, struct bv_error *err)
 {
-    int again = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = again < 0 ? NULL : fdopendir(again);
-    if (!dir) {
-        bv_cleanup_close(&again);
+    autoclosedir DIR *dir = bv_list_open(dirfd);
+    if (!dir)
         return bv_fail(err, BV_ESTORE, errno, "cannot list a directory");
-    }
-    for (;;) {
-        errno = 0;
-        struct dirent *e = readdir(dir);
-        if (!e)
-            return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory") : 0;
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && each(r, dirfd, e->d_name, err) < 0)
+    for (const char *name; (name = bv_list_next(dir));)
+        if (each(r, dirfd, name, err) < 0)
             return -1;
-    }
+    return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory") : 0;
 }
 
 /* 1 = it is a directory. */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 
 struct copy {
     const struct bv_tree_copy *how;
@@ -106,20 +107,13 @@ static int copy_dir(struct copy *c, int from, int to, int depth, struct bv_error
 {
     if (depth > BV_TREE_DEPTH)
         return bv_fail(err, BV_EUSAGE, 0, "there are more than %d directories within each other", BV_TREE_DEPTH);
-    autoclose int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclosedir DIR *dir = bv_list_open(from);
     if (!dir)
         return bv_fail(err, BV_EDENIED, errno, "cannot list a directory");
-    steal_fd(&fd);
-    for (;;) {
-        errno = 0;
-        struct dirent *e = readdir(dir);
-        if (!e)
-            return errno ? bv_fail(err, BV_EDENIED, errno, "cannot list a directory") : 0;
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            copy_entry(c, from, to, e->d_name, depth, err) < 0)
+    for (const char *name; (name = bv_list_next(dir));)
+        if (copy_entry(c, from, to, name, depth, err) < 0)
             return -1;
-    }
+    return errno ? bv_fail(err, BV_EDENIED, errno, "cannot list a directory") : 0;
 }
 
 int bv_tree_copy(int from, int to, const struct bv_tree_copy *how, struct bv_tree_copied *ret, struct bv_error *err)

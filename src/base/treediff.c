@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/treecopy.h"
 
@@ -47,20 +48,12 @@ static int by_name(const void *a, const void *b)
 
 static int names_of(int dirfd, struct names *ret, struct bv_error *err)
 {
-    autoclose int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclosedir DIR *dir = bv_list_open(dirfd);
     if (!dir)
         return bv_fail(err, BV_EDENIED, errno, "cannot list a directory");
-    steal_fd(&fd);
-    for (;;) {
-        errno = 0;
-        struct dirent *e = readdir(dir);
-        if (!e)
-            break;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
+    for (const char *name; (name = bv_list_next(dir));) {
         ret->name = bv_realloc(ret->name, ret->count + 1, sizeof(char *));
-        ret->name[ret->count++] = bv_strdup(e->d_name);
+        ret->name[ret->count++] = bv_strdup(name);
     }
     if (errno)
         return bv_fail(err, BV_EDENIED, errno, "cannot list a directory");

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/name.h"
 #include "job/capture.h"
 
@@ -48,23 +49,14 @@ static int check_streams(const struct bv_gen *g, struct bv_error *err)
     return 0;
 }
 
-static int is_entry(const char *name)
-{
-    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
 /* 1 = empty, 0 = not, -1 with errno. */
 static int is_empty(int dirfd)
 {
-    autoclose int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclosedir DIR *dir = bv_list_open(dirfd);
     if (!dir)
         return -1;
-    steal_fd(&fd);
-    errno = 0;
-    for (struct dirent *e; (e = readdir(dir));)
-        if (is_entry(e->d_name))
-            return 0;
+    if (bv_list_next(dir))
+        return 0;
     return errno ? -1 : 1;
 }
 
@@ -116,14 +108,9 @@ static int fill(struct target *t, struct bv_gen *g, struct bv_error *err)
 static void remove_all(struct target *t)
 {
     int saved = errno;
-    autoclose int fd = t->dirfd < 0 ? -1 : openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir) {
-        steal_fd(&fd);
-        for (struct dirent *e; (e = readdir(dir));)
-            if (is_entry(e->d_name))
-                bv_remove_tree(t->dirfd, e->d_name, NULL);
-    }
+    autoclosedir DIR *dir = t->dirfd < 0 ? NULL : bv_list_open(t->dirfd);
+    for (const char *name; dir && (name = bv_list_next(dir));)
+        bv_remove_tree(t->dirfd, name, NULL);
     if (t->is_made)
         rmdir(t->path);
     errno = saved;

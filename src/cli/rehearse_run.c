@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fork.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "job/client.h"
@@ -81,12 +81,9 @@ static int set_up(const struct rehearsal *r, struct bv_error *err)
     return setenv("TMPDIR", "/tmp", 1);
 }
 
-static void attempt_main(const struct rehearsal *r, int report, pid_t parent)
+static void attempt_main(const struct rehearsal *r, int report)
 {
     struct report end = {0};
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
     setsid(); /* the keys of the user's terminal are for us */
     sigprocmask(SIG_SETMASK, &r->mask, NULL);
     struct bv_supervise_options o = {
@@ -106,9 +103,9 @@ int rehearse_start(struct rehearsal *r, struct rehearse_attempt *ret, struct bv_
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a pipe");
-    pid_t parent = getpid(), pid = fork();
+    pid_t pid = bv_fork();
     if (pid == 0)
-        attempt_main(r, ends[1], parent);
+        attempt_main(r, ends[1]);
     int saved = errno;
     close(ends[1]);
     if (pid < 0) {
@@ -175,13 +172,10 @@ static int ask(const struct rehearsal *r, int kill_it, json_t **ret, struct bv_e
 }
 
 /* The answer goes into a file; one that cannot be written is none. */
-static void asker_main(const struct rehearsal *r, int kill_it, int file, pid_t parent)
+static void asker_main(const struct rehearsal *r, int kill_it, int file)
 {
     struct bv_error err = {0};
     json_t *answer = NULL;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
     if (ask(r, kill_it, &answer, &err) < 0)
         answer = json_pack("{s:i, s:o}", "code", (int)err.code, "text", bv_json_bytes(err.text));
     _exit(!answer || json_dumpfd(answer, file, 0) < 0);
@@ -209,9 +203,9 @@ static int ask_once(struct rehearsal *r, int kill_it, json_t **ret, struct bv_er
     autoclose int file = openat(r->scratch.dirfd, "answer", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot create a file in %s", r->scratch.path);
-    pid_t parent = getpid(), pid = fork();
+    pid_t pid = bv_fork();
     if (pid == 0)
-        asker_main(r, kill_it, file, parent);
+        asker_main(r, kill_it, file);
     if (pid < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
     if (await_child(r, pid, err) < 0 || bv_read_file(r->scratch.dirfd, "answer", BV_MSG_MAX, &text, &size, err) < 0 ||

@@ -2,7 +2,6 @@
 /* Whole directories. */
 #include "job/capture_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 
 #define DEPTH_MAX 256
@@ -121,13 +121,10 @@ static int walk_dir(struct walk *w, int dirfd_owned, const char *prefix, int dep
     }
     if (depth > DEPTH_MAX)
         return bv_fail(err, BV_EUSAGE, 0, "%s: directories are nested too deep to capture", prefix);
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (walk_entry(w, dirfd(dir), e->d_name, prefix, depth, err) < 0)
+    for (const char *name; (name = bv_list_next(dir));)
+        if (walk_entry(w, dirfd(dir), name, prefix, depth, err) < 0)
             return -1;
-    }
-    return 0;
+    return errno ? bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", prefix) : 0;
 }
 
 int capture_directory(struct bv_capture *c, const char *path, int everything, struct bv_error *err)

@@ -70,8 +70,7 @@ int64_t bv_receive_frozen_at(const struct bv_receive *r)
     return r->frozen_at_ns;
 }
 
-/* What an engine writes beside its images (statistics) is not part of the job's state, but must be read. */
-static int is_image(const char *name)
+int bv_receive_wants(const char *name)
 {
     return strstr(name, ".img") != NULL;
 }
@@ -88,7 +87,7 @@ static int begin_image(struct bv_receive *r, struct bv_error *err)
     struct image image = {.pipe = e.pipe};
     if (r->engine->is_bulk && r->engine->is_bulk(e.name))
         bv_fault_point("checkpoint-receive");
-    if (is_image(e.name)) {
+    if (bv_receive_wants(e.name)) {
         autofree char *name = bv_asprintf("images/%s", e.name);
         if (bv_gen_stream_begin(r->writer, name, &image.out, err) < 0) {
             close(e.pipe);

@@ -12,6 +12,9 @@
 
 struct bv_receive;
 
+/* Is it an image? What else an engine writes (logs, statistics) is not part of the job's state, but must be read. */
+int bv_receive_wants(const char *name);
+
 /* Borrows all of them. */
 struct bv_receive *bv_receive_new(const struct bv_engine *engine, struct bv_engine_stream *stream,
                                   struct bv_gen_writer *writer, struct bv_slabs *slabs);

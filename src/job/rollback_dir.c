@@ -2,7 +2,6 @@
 /* Put whole directories back. */
 #include "job/rollback_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/name.h"
 
@@ -209,11 +209,10 @@ static int sweep_dir(struct sweep *s, int owned, const char *prefix, struct bv_e
         close(owned);
         return bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", prefix);
     }
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            sweep_entry(s, dirfd(dir), e->d_name, prefix, err) < 0)
+    for (const char *name; (name = bv_list_next(dir));)
+        if (sweep_entry(s, dirfd(dir), name, prefix, err) < 0)
             return -1;
-    return 0;
+    return errno ? bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", prefix) : 0;
 }
 
 int rollback_directory(struct rollback *r, const json_t *d, struct bv_error *err)

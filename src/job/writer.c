@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/writer.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fork.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/msg.h"
 #include "job/receive.h"
@@ -32,12 +33,6 @@ struct writer {
     int64_t asked_ns, drain_ns; /* when to finish was asked; how long until all was taken in */
 };
 
-/* The engine's logs and statistics are not part of a job's state. */
-static int is_image(const char *name)
-{
-    return strstr(name, ".img") != NULL;
-}
-
 static int add_one(struct writer *w, int dir, const char *file, const char *name, struct bv_error *err)
 {
     struct stat st;
@@ -50,19 +45,19 @@ static int add_one(struct writer *w, int dir, const char *file, const char *name
 /* Every file of directory `sub` as stream "sub/name"; each raw file goes as soon as it is in the pack. */
 static int add_all(struct writer *w, const char *sub, int (*wanted)(const char *), struct bv_error *err)
 {
-    int fd = openat(w->config->staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclose int fd = openat(w->config->staging, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    autoclosedir DIR *dir = fd < 0 ? NULL : bv_list_open(fd);
     if (!dir)
         return bv_fail(err, BV_ESTORE, errno, "cannot list the staging directory");
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        if (e->d_name[0] == '.' || (wanted && !wanted(e->d_name)))
+    for (const char *file; (file = bv_list_next(dir));) {
+        if (file[0] == '.' || (wanted && !wanted(file)))
             continue;
-        autofree char *name = bv_asprintf("%s/%s", sub, e->d_name);
-        if (add_one(w, fd, e->d_name, name, err) < 0)
+        autofree char *name = bv_asprintf("%s/%s", sub, file);
+        if (add_one(w, fd, file, name, err) < 0)
             return -1;
-        unlinkat(fd, e->d_name, 0);
+        unlinkat(fd, file, 0);
     }
-    return 0;
+    return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list the staging directory") : 0;
 }
 
 static int tell(struct writer *w, json_t *message, struct bv_error *err)
@@ -153,7 +148,7 @@ static int receive_all(struct writer *w, struct bv_error *err)
 
 static int write_generation(struct writer *w, struct bv_gen_stats *stats, struct bv_error *err)
 {
-    if (prepare(w, err) < 0 || receive_all(w, err) < 0 || add_all(w, "images", is_image, err) < 0 ||
+    if (prepare(w, err) < 0 || receive_all(w, err) < 0 || add_all(w, "images", bv_receive_wants, err) < 0 ||
         add_all(w, "files", NULL, err) < 0 || add_one(w, w->config->staging, "capture.json", "capture.json", err) < 0)
         return -1;
     w->drain_ns = bv_clock_ns(CLOCK_MONOTONIC) - w->asked_ns;
@@ -190,12 +185,8 @@ int bv_writer_fork(bv_writer_body *body, const void *arg, struct bv_writer *ret,
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
-    pid_t parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = bv_fork();
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(1);
         close(pair[0]);
         body(arg, pair[1]);
         _exit(1);

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fork.h"
 #include "sched/lsf/lsf.h"
 #include "sched/slurm/slurm.h"
 
@@ -39,28 +39,20 @@ const struct bv_sched *bv_sched_of(const char *job_id)
     return NULL;
 }
 
-static void __attribute__((noreturn)) be_watcher(const struct bv_sched *s, int fd, pid_t supervisor)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == supervisor)
-        s->watch(fd);
-    _exit(0);
-}
-
 int bv_sched_watch(const struct bv_sched *s, int *ret_fd, struct bv_error *err)
 {
     int ends[2];
-    pid_t self = getpid();
     if (!s->watch) {
         *ret_fd = -1;
         return 0;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket for the scheduler's watcher");
-    pid_t pid = fork();
+    pid_t pid = bv_fork();
     if (pid == 0) {
         close(ends[0]);
-        be_watcher(s, ends[1], self);
+        s->watch(ends[1]);
+        _exit(0);
     }
     close_fd(&ends[1]);
     if (pid < 0) {

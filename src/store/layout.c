@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/list.h"
 
 void bv_generation_name(unsigned generation, char ret[BV_LAYOUT_NAME])
 {
@@ -126,21 +127,13 @@ int bv_dir_create(int dirfd, const char *name)
 
 int bv_dir_each(int dirfd, int (*each)(const char *name, void *arg), void *arg, struct bv_error *err)
 {
-    autoclose int fd = bv_dir_open(dirfd, ".");
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclosedir DIR *dir = bv_list_open(dirfd);
     if (!dir)
         return bv_fail(err, BV_ESTORE, errno, "cannot list a directory of the store");
-    steal_fd(&fd);
-    for (;;) {
-        errno = 0;
-        struct dirent *e = readdir(dir);
-        if (!e)
-            return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory of the store") : 0;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (each(e->d_name, arg))
+    for (const char *name; (name = bv_list_next(dir));)
+        if (each(name, arg))
             return 0;
-    }
+    return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list a directory of the store") : 0;
 }
 
 int bv_dir_trusted(int fd, int or_root, const char *what, struct bv_error *err)

@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/capability.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/fork.h"
 
 /* Numbers of our descriptors in the criu process: below its service descriptors, above what it opens on its way up. */
 #define FIRST_INHERITED 64
@@ -59,12 +59,8 @@ static int set_descriptors(const struct criu_spawn *how, int sock)
     return dup2(sock, SOCKET_NUMBER) < 0 ? -1 : 0;
 }
 
-static void exec_criu(const struct criu_spawn *how, int sock, pid_t parent)
+static void exec_criu(const struct criu_spawn *how, int sock)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(127);
-
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -97,10 +93,9 @@ static int spawn(struct criu_spawn *how, struct criu *ret, struct bv_error *err)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
 
-    pid_t parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = bv_fork();
     if (pid == 0)
-        exec_criu(how, pair[1], parent);
+        exec_criu(how, pair[1]);
     int saved = errno;
     close(pair[1]);
     if (pid < 0) {

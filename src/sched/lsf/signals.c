@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fork.h"
 
 static void set_all(void (*disposition)(int))
 {
@@ -26,16 +26,11 @@ void bv_lsf_reset_signals(void)
 int bv_lsf_in_child(int (*work)(void *arg), void *arg)
 {
     int status;
-    pid_t parent = getpid(), pid = fork();
+    pid_t pid = bv_fork(); /* if the parent is killed after all, nobody is there to tell how this ends */
     if (pid < 0)
         return BV_EINTERNAL;
-    if (pid == 0) {
-        /* If the parent is killed after all, nobody is there to tell how this ends. */
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(BV_EINTERNAL);
+    if (pid == 0)
         _exit(work(arg));
-    }
     set_all(SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
     while (waitpid(pid, &status, 0) < 0) /* each wait of its has a deadline */
