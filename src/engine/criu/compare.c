@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Is a restored tree what its images say? Formats: CRIU's images/pstree.proto and images/pagemap.proto; an image is two
- * numbers of 4 bytes and then messages, each behind its size. */
+/* Is a restored tree what its images say? */
 #include "engine/criu/criu.h"
 
 #include <fcntl.h>
@@ -13,23 +12,18 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "engine/criu/image.h"
 #include "proc/maps.h"
 #include "proc/tree.h"
 
-#define COMMON_MAGIC  0x54564319u /* criu/include/magic.h */
-#define PSTREE_MAGIC  0x50273030u
-#define PAGEMAP_MAGIC 0x56084025u
-#define CORE_MAGIC    0x55053847u
-#define RSEQ_MIN      32u
-#define RSEQ_MAX      4096u
-#define MESSAGE_MAX   (1u << 20)
-#define PE_PRESENT    4u /* criu/include/pagemap.h: the pages are in the pages image */
-#define PAGE          4096u
-#define CHUNK         (1u << 20)
-#define STOP_TIMEOUT  10.0 /* s; every process has its SIGSTOP already */
+#define RSEQ_MIN     32u
+#define RSEQ_MAX     4096u
+#define CHUNK        (1u << 20)
+#define STOP_TIMEOUT 10.0 /* s; every process has its SIGSTOP already */
 
 struct image {
-    int fd;
+    char *bytes;
+    struct criu_image left;
     const char *name;
 };
 
@@ -46,33 +40,33 @@ struct process {
     char *buf[2]; /* CHUNK bytes each */
 };
 
+/* To be closed. */
 static int image_open(int images_fd, const char *name, uint32_t magic, struct image *ret, struct bv_error *err)
 {
-    uint32_t head[2];
-    autoclose int fd = openat(images_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return bv_fail(err, BV_ECORRUPT, errno, "cannot open the image %s", name);
-    if (bv_read_full(fd, head, sizeof(head)) != sizeof(head) || head[0] != COMMON_MAGIC || head[1] != magic)
+    size_t size;
+    autofree char *bytes = NULL;
+    struct image image = {.name = name};
+    struct bv_error e = {0};
+    if (bv_read_file(images_fd, name, CRIU_IMAGE_MAX, &bytes, &size, &e) < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "cannot read the image %s: %s", name, e.text);
+    if (criu_image_open(&image.left, (const uint8_t *)bytes, size, magic) < 0)
         return bv_fail(err, BV_ECORRUPT, 0, "the image %s is of an unknown format", name);
-    *ret = (struct image){.fd = steal_fd(&fd), .name = name};
+    image.bytes = steal_ptr(&bytes);
+    *ret = image;
     return 0;
 }
 
+static void image_close(struct image *i)
+{
+    free(i->bytes);
+}
+
 /* The next message, unpacked, allocated; 1, or 0 at the end. */
-static int image_next(const struct image *i, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
+static int image_next(struct image *i, const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret,
                       struct bv_error *err)
 {
-    uint32_t size;
-    ssize_t n = bv_read_full(i->fd, &size, sizeof(size));
-    if (n == 0)
-        return 0;
-    if (n != sizeof(size) || size > MESSAGE_MAX)
-        return bv_fail(err, BV_ECORRUPT, 0, "the image %s is not valid", i->name);
-    autofree uint8_t *bytes = bv_alloc(size + 1);
-    if (bv_read_full(i->fd, bytes, size) != (ssize_t)size ||
-        !(*ret = protobuf_c_message_unpack(type, NULL, size, bytes)))
-        return bv_fail(err, BV_ECORRUPT, 0, "the image %s is not valid", i->name);
-    return 1;
+    int got = criu_image_next(&i->left, type, ret);
+    return got < 0 ? bv_fail(err, BV_ECORRUPT, 0, "the image %s is not valid", i->name) : got;
 }
 
 /* --- what the kernel changes by itself --- */
@@ -93,10 +87,10 @@ static int find_rseq(struct process *p, int images_fd, uint32_t tid, struct bv_e
     /* Of a zombie, pstree.img names a thread by another number, and nothing else is kept. */
     if (faccessat(images_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
         return 0;
-    if (image_open(images_fd, name, CORE_MAGIC, &core, err) < 0)
+    if (image_open(images_fd, name, CRIU_MAGIC_CORE, &core, err) < 0)
         return -1;
     int got = image_next(&core, &core_entry__descriptor, &m, err);
-    close(core.fd);
+    image_close(&core);
     if (got <= 0)
         return got;
     const ThreadCoreEntry *t = ((CoreEntry *)m)->thread_core;
@@ -161,15 +155,15 @@ static int compare_entry(const struct process *p, int pages, const PagemapEntry 
                          struct bv_error *err)
 {
     uint64_t n = e->has_nr_pages ? e->nr_pages : e->compat_nr_pages;
-    if (!(e->flags & PE_PRESENT))
+    if (!(e->flags & CRIU_PAGES_PRESENT))
         return 0;
-    if (e->vaddr % PAGE || n > (UINT64_C(1) << 47) / PAGE || e->vaddr >= UINT64_C(1) << 62)
+    if (e->vaddr % CRIU_PAGE || n > (UINT64_C(1) << 47) / CRIU_PAGE || e->vaddr >= UINT64_C(1) << 62)
         return bv_fail(err, BV_ECORRUPT, 0, "the image of the memory of process %d is not valid", (int)p->pid);
     *count += n;
-    return compare_range(p, pages, e->vaddr, n * PAGE, err);
+    return compare_range(p, pages, e->vaddr, n * CRIU_PAGE, err);
 }
 
-static int compare_pages(const struct process *p, int images_fd, const struct image *map, uint64_t *count,
+static int compare_pages(const struct process *p, int images_fd, struct image *map, uint64_t *count,
                          struct bv_error *err)
 {
     char name[64];
@@ -203,10 +197,10 @@ static int compare_memory(struct process *p, int images_fd, uint64_t *count, str
     p->mem = open(mem, O_RDONLY | O_CLOEXEC);
     if (p->mem < 0)
         return bv_fail(err, BV_ERESTORE, errno, "cannot read the memory of process %d", (int)p->pid);
-    if (image_open(images_fd, name, PAGEMAP_MAGIC, &map, err) < 0)
+    if (image_open(images_fd, name, CRIU_MAGIC_PAGEMAP, &map, err) < 0)
         return -1;
     int rc = compare_pages(p, images_fd, &map, count, err);
-    close(map.fd);
+    image_close(&map);
     return rc;
 }
 
@@ -259,7 +253,7 @@ int criu_compare(int images_fd, struct bv_engine_compared *ret, struct bv_error 
     ProtobufCMessage *m = NULL;
     int got;
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (procfd < 0 || image_open(images_fd, "pstree.img", PSTREE_MAGIC, &tree, err) < 0)
+    if (procfd < 0 || image_open(images_fd, "pstree.img", CRIU_MAGIC_PSTREE, &tree, err) < 0)
         return procfd < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc") : -1;
     while ((got = image_next(&tree, &pstree_entry__descriptor, &m, err)) > 0) {
         int rc = compare_process(procfd, images_fd, (PstreeEntry *)m, &sum, err);
@@ -269,7 +263,7 @@ int criu_compare(int images_fd, struct bv_engine_compared *ret, struct bv_error 
             break;
         }
     }
-    close(tree.fd);
+    image_close(&tree);
     if (got < 0)
         return -1;
     *ret = sum;

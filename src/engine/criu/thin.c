@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/criu/thin.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -11,74 +10,39 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "engine/criu/criu.h"
+#include "engine/criu/image.h"
 
-/* criu/include/magic.h, pagemap.h, image.h */
-#define IMAGE_MAGIC      0x54564319u
-#define PAGEMAP_MAGIC    0x56084025u
-#define MM_MAGIC         0x57492820u
-#define PAGEMAP_LAZY     2u /* could be restored later; never is */
-#define PAGEMAP_PRESENT  4u
+/* criu/include/image.h */
 #define VMA_REGULAR      (1u << 0)
 #define VMA_HEAP         (1u << 5)
 #define VMA_ANON_PRIVATE (1u << 9)
 
-#define PAGE      4096u
-#define IMAGE_MAX (256u << 20) /* a pagemap has some 20 bytes for each range of pages */
-
-/* --- images: two magic numbers, then messages, each after its length --- */
-
-struct reader {
-    const uint8_t *at;
-    size_t left;
-};
-
-static int take_u32(struct reader *r, uint32_t *ret)
-{
-    if (r->left < sizeof(*ret))
-        return -1;
-    memcpy(ret, r->at, sizeof(*ret)); /* CRIU writes them as the machine has them */
-    r->at += sizeof(*ret);
-    r->left -= sizeof(*ret);
-    return 0;
-}
-
-static int open_image(struct reader *r, const uint8_t *bytes, size_t size, uint32_t magic)
-{
-    uint32_t common, own;
-    *r = (struct reader){.at = bytes, .left = size};
-    return take_u32(r, &common) < 0 || take_u32(r, &own) < 0 || common != IMAGE_MAGIC || own != magic ? -1 : 0;
-}
-
-static int take_message(struct reader *r, const uint8_t **ret, uint32_t *ret_size)
-{
-    if (take_u32(r, ret_size) < 0 || r->left < *ret_size)
-        return -1;
-    *ret = r->at;
-    r->at += *ret_size;
-    r->left -= *ret_size;
-    return 0;
-}
-
 static MmEntry *read_mm(const uint8_t *bytes, size_t size)
 {
-    struct reader r;
-    const uint8_t *message;
-    uint32_t n;
-    if (open_image(&r, bytes, size, MM_MAGIC) < 0 || take_message(&r, &message, &n) < 0)
+    struct criu_image i;
+    ProtobufCMessage *m;
+    if (criu_image_open(&i, bytes, size, CRIU_MAGIC_MM) < 0 || criu_image_next(&i, &mm_entry__descriptor, &m) <= 0)
         return NULL;
-    return mm_entry__unpack(NULL, n, message);
+    return (MmEntry *)m;
+}
+
+/* The head of a pagemap image; *ret_image is behind it. */
+static PagemapHead *read_head(const uint8_t *bytes, size_t size, struct criu_image *ret_image)
+{
+    ProtobufCMessage *m;
+    if (criu_image_open(ret_image, bytes, size, CRIU_MAGIC_PAGEMAP) < 0 ||
+        criu_image_next(ret_image, &pagemap_head__descriptor, &m) <= 0)
+        return NULL;
+    return (PagemapHead *)m;
 }
 
 int criu_pages_id(const uint8_t *pagemap, size_t size, uint32_t *ret)
 {
-    struct reader r;
-    const uint8_t *message;
-    uint32_t n;
-    if (open_image(&r, pagemap, size, PAGEMAP_MAGIC) < 0 || take_message(&r, &message, &n) < 0)
-        return -1;
-    PagemapHead *head = pagemap_head__unpack(NULL, n, message);
+    struct criu_image i;
+    PagemapHead *head = read_head(pagemap, size, &i);
     if (!head)
         return -1;
     *ret = head->pages_id;
@@ -118,7 +82,7 @@ static void put_entry(struct thinning *x, uint32_t flags, uint64_t vaddr, uint64
     e.vaddr = vaddr;
     e.has_flags = e.has_nr_pages = 1;
     e.flags = flags;
-    e.nr_pages = length / PAGE;
+    e.nr_pages = length / CRIU_PAGE;
     uint32_t size = (uint32_t)pagemap_entry__pack(&e, packed);
     put(x, &size, sizeof(size));
     put(x, packed, size);
@@ -155,10 +119,10 @@ static uint64_t same_content(struct thinning *x, uint64_t from, uint64_t to, int
     uint64_t end = x->zero == z->count ? to : z->range[x->zero].at + (*ret_zero ? z->range[x->zero].length : 0);
     if (end >= to)
         return to;
-    end = *ret_zero ? end / PAGE * PAGE : (end + PAGE - 1) / PAGE * PAGE;
+    end = *ret_zero ? end / CRIU_PAGE * CRIU_PAGE : (end + CRIU_PAGE - 1) / CRIU_PAGE * CRIU_PAGE;
     if (end <= from) { /* less than a page of zeros */
         *ret_zero = 0;
-        end = from + PAGE;
+        end = from + CRIU_PAGE;
     }
     return end;
 }
@@ -181,22 +145,20 @@ static void thin_entry(struct thinning *x, uint32_t flags, uint64_t vaddr, uint6
     put_entry(x, flags, kept, end - kept);
 }
 
-/* One message. -1: it is not as it always is. */
-static int thin_message(struct thinning *x, const uint8_t *message, uint32_t size)
+/* One message, which is freed. -1: it is not as it always is. */
+static int thin_message(struct thinning *x, PagemapEntry *e)
 {
-    PagemapEntry *e = pagemap_entry__unpack(NULL, size, message);
-    if (!e)
-        return -1;
     uint64_t vaddr = e->vaddr, pages = e->nr_pages;
     uint32_t flags = e->flags;
-    int good = e->has_nr_pages && e->has_flags && !e->has_in_parent && (flags & ~PAGEMAP_LAZY) == PAGEMAP_PRESENT &&
-               e->base.n_unknown_fields == 0 && e->compat_nr_pages == 0;
+    int good = e->has_nr_pages && e->has_flags && !e->has_in_parent &&
+               (flags & ~CRIU_PAGES_LAZY) == CRIU_PAGES_PRESENT && e->base.n_unknown_fields == 0 &&
+               e->compat_nr_pages == 0;
     pagemap_entry__free_unpacked(e, NULL);
-    if (!good || vaddr % PAGE || vaddr < x->end || pages == 0 || pages > (INT64_MAX - vaddr) / PAGE ||
-        pages * PAGE > INT64_MAX - x->at)
+    if (!good || vaddr % CRIU_PAGE || vaddr < x->end || pages == 0 || pages > (INT64_MAX - vaddr) / CRIU_PAGE ||
+        pages * CRIU_PAGE > INT64_MAX - x->at)
         return -1;
-    x->end = vaddr + pages * PAGE;
-    thin_entry(x, flags, vaddr, pages * PAGE);
+    x->end = vaddr + pages * CRIU_PAGE;
+    thin_entry(x, flags, vaddr, pages * CRIU_PAGE);
     return 0;
 }
 
@@ -204,8 +166,8 @@ static int are_sorted(const MmEntry *mm)
 {
     uint64_t end = 0;
     for (size_t i = 0; i < mm->n_vmas; i++) {
-        if (mm->vmas[i]->start < end || mm->vmas[i]->end <= mm->vmas[i]->start || mm->vmas[i]->start % PAGE ||
-            mm->vmas[i]->end % PAGE)
+        if (mm->vmas[i]->start < end || mm->vmas[i]->end <= mm->vmas[i]->start || mm->vmas[i]->start % CRIU_PAGE ||
+            mm->vmas[i]->end % CRIU_PAGE)
             return 0;
         end = mm->vmas[i]->end;
     }
@@ -214,20 +176,21 @@ static int are_sorted(const MmEntry *mm)
 
 static int thin_all(struct thinning *x)
 {
-    struct reader r;
-    const uint8_t *message;
-    uint32_t size;
+    struct criu_image i;
+    ProtobufCMessage *m;
     const struct criu_thin *t = x->t;
-    if (!are_sorted(x->mm) || open_image(&r, t->pagemap, t->pagemap_size, PAGEMAP_MAGIC) < 0 ||
-        take_message(&r, &message, &size) < 0)
+    PagemapHead *head = are_sorted(x->mm) ? read_head(t->pagemap, t->pagemap_size, &i) : NULL;
+    if (!head)
         return -1;
-    put(x, t->pagemap, t->pagemap_size - r.left);
-    size_t head = t->size;
-    while (r.left)
-        if (take_message(&r, &message, &size) < 0 || thin_message(x, message, size) < 0)
+    pagemap_head__free_unpacked(head, NULL);
+    put(x, t->pagemap, t->pagemap_size - i.left);
+    size_t head_size = t->size;
+    int got;
+    while ((got = criu_image_next(&i, &pagemap_entry__descriptor, &m)) > 0)
+        if (thin_message(x, (PagemapEntry *)m) < 0)
             return -1;
     /* CRIU does not expect a process without any page. */
-    return t->cuts.count && t->size > head ? 0 : -1;
+    return got == 0 && t->cuts.count && t->size > head_size ? 0 : -1;
 }
 
 void criu_thin(struct criu_thin *t)
@@ -272,8 +235,8 @@ static int thin_process(const struct bv_engine_thin *how, unsigned pid, struct b
     uint32_t id;
     snprintf(pagemap, sizeof(pagemap), "pagemap-%u.img", pid);
     snprintf(mm, sizeof(mm), "mm-%u.img", pid);
-    if (bv_read_file(how->images_fd, pagemap, IMAGE_MAX, &pagemap_bytes, &t.pagemap_size, NULL) < 0 ||
-        bv_read_file(how->images_fd, mm, IMAGE_MAX, &mm_bytes, &t.mm_size, NULL) < 0)
+    if (bv_read_file(how->images_fd, pagemap, CRIU_IMAGE_MAX, &pagemap_bytes, &t.pagemap_size, NULL) < 0 ||
+        bv_read_file(how->images_fd, mm, CRIU_IMAGE_MAX, &mm_bytes, &t.mm_size, NULL) < 0)
         return 0; /* CRIU will say what is wrong with them */
     t.pagemap = (const uint8_t *)pagemap_bytes;
     t.mm = (const uint8_t *)mm_bytes;
@@ -293,16 +256,15 @@ static int thin_process(const struct bv_engine_thin *how, unsigned pid, struct b
 
 int criu_leave_zeros(const struct bv_engine_thin *how, struct bv_error *err)
 {
-    int fd = openat(how->images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    autoclosedir DIR *dir = bv_list_open(how->images_fd);
     if (!dir)
         return bv_fail(err, BV_ESTORE, errno, "cannot list the images");
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+    for (const char *name; (name = bv_list_next(dir));) {
         unsigned pid;
         int end = 0;
-        if (sscanf(e->d_name, "pagemap-%u.img%n", &pid, &end) == 1 && end > 0 && !e->d_name[end] &&
+        if (sscanf(name, "pagemap-%u.img%n", &pid, &end) == 1 && end > 0 && !name[end] &&
             thin_process(how, pid, err) < 0)
             return -1;
     }
-    return 0;
+    return errno ? bv_fail(err, BV_ESTORE, errno, "cannot list the images") : 0;
 }
