@@ -34,7 +34,7 @@ static void watch(int *fd, int wanted)
 {
     if (wanted && *fd < 0) {
         *fd = inotify_init1(IN_CLOEXEC);
-        CHECK(*fd >= 0 && inotify_add_watch(*fd, "/", IN_ATTRIB) >= 0);
+        CHECK(*fd >= 0 && inotify_add_watch(*fd, ".", IN_ATTRIB) >= 0);
         fprintf(stderr, "watching\n");
     } else if (!wanted && *fd >= 0) {
         close(*fd);

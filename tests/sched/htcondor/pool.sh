@@ -30,7 +30,7 @@ require wait_event lost 005
 is "$(ending_of lost)" "exit 7" "a vacated job is run again"
 isnt "$(sandbox_of lost)" "$sandbox" "in another sandbox"
 is "$(starts_of lost)" 2 "from its beginning: what it had done is lost"
-nothing_left alice bob
+pool_is_empty
 require /src/testbed/condor down
 is "$(pgrep -f '^condor_')" "" "the pool can be stopped"
-finish_pool
+finish

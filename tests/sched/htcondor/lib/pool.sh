@@ -7,7 +7,7 @@
 #   pool_up
 #   submit alice tick <<<"executable = $apps/until ..."
 #   require wait_event tick 001
-#   finish_pool
+#   finish
 #
 # A job has a name: the directory in its user's home where it is submitted, and where its output comes. It is followed by its
 # log, in which HTCondor writes an event for whatever becomes of it: 001 started, 004 evicted, 005 ended, 009 removed, 012 held,
@@ -23,13 +23,14 @@ apps=/usr/local/libexec/bivouac/tests
 spool=/var/spool/condor
 execute=/var/lib/condor/execute
 # An eviction, a negotiation and a transfer, on a machine that does much else.
-condor_deadline=$((90 * ${TEST_TIME_FACTOR:-1}))
+condor_deadline=$((60 * ${TEST_TIME_FACTOR:-1}))
 
 declare -A pool_user=() pool_number=()
 
 # pool_up [OPTION…]: of testbed/condor.
 pool_up()
 {
+    trap at_exit EXIT
     require /src/testbed/condor up "$@"
 }
 
@@ -238,7 +239,7 @@ whole()
     dir=$(dir_of "$name")
     is "$(ending_of "$name")" "exit $status" "$name: it ends with the status of the program"
     is "$(starts_of "$name")" 1 "$name: which has begun once"
-    last=$(sed -n 's/^last //p' "$dir/out")
+    last=$(sed -n 's/^last //p' "$dir/out" | tail -n 1)
     is "$(grep -v '^last ' "$dir/out")" "$(seq -f 'tick %.0f' 1 "${last:-0}")" "$name: each line of its output is there once"
     is "$(grep '^ten more' "$dir/err")" "$(seq -f 'ten more: %.0f' 10 10 "${last:-0}")" "$name: and each line of its errors"
 }
@@ -255,12 +256,12 @@ nothing_runs_of()
     ! pgrep -u "$1"
 }
 
-# What of a user lies where no job is: sandboxes, checkpoints, temporary files.
+# What of a user lies where no job is: sandboxes, temporary files, a store.
 leftovers()
 {
-    find "$spool" "$execute" /tmp /var/tmp /dev/shm /run/user -mindepth 1 \
-        \( -user "$1" -o -name '_bivouac*' -o -name 'dir_*' \) ! -path '/run/user/[0-9]*' 2>/dev/null
-    find "/run/user/$(id -u "$1")" "$(home_of "$1")/.bivouac" -mindepth 1 2>/dev/null
+    find "$spool" "$execute" /tmp /var/tmp /dev/shm -mindepth 1 -user "$1" 2>/dev/null
+    # UCX, of programs that can do MPI, makes its own.
+    find "/run/user/$(id -u "$1")" "$(home_of "$1")/.bivouac" -mindepth 1 ! -path '*/ucx*' 2>/dev/null
     return 0
 }
 
@@ -269,7 +270,7 @@ no_leftovers()
     [[ -z $(leftovers "$1") ]]
 }
 
-# nothing_left USER…: when all jobs have ended.
+# nothing_left USER…: when all jobs of these have ended.
 nothing_left()
 {
     local user
@@ -281,24 +282,45 @@ nothing_left()
     done
 }
 
-# The end of every test here: what the daemons said, when something failed.
-finish_pool()
+sandboxes_and_checkpoints()
+{
+    find "$spool" "$execute" -mindepth 1 \( -name '_bivouac*' -o -name 'dir_*' \)
+}
+
+no_sandboxes_nor_checkpoints()
+{
+    [[ -z $(sandboxes_and_checkpoints) ]]
+}
+
+# pool_is_empty: when all jobs have ended.
+pool_is_empty()
+{
+    nothing_left alice bob
+    wait_for no_sandboxes_nor_checkpoints || :
+    is "$(sandboxes_and_checkpoints)" "" "neither a sandbox nor a checkpoint is left"
+}
+
+# What the daemons and the jobs have said, when something failed.
+report_pool()
 {
     local name file
 
-    if ((tap_failed > 0)); then
-        condor_q -nobatch 2>&1 | diag
-        condor_q -hold 2>&1 | diag
-        for name in "${!pool_user[@]}"; do
-            for file in "$(dir_of "$name")"/{log,err}; do
-                diag "--- $file"
-                { grep -v '^ten more' "$file" 2>&1 | tail -n 40 || :; } | diag
-            done
-        done
-        for file in /var/log/condor/{StarterLog.*,ShadowLog,SchedLog}; do
+    condor_q -allusers -nobatch 2>&1 | diag
+    condor_q -allusers -hold 2>&1 | diag
+    for name in "${!pool_user[@]}"; do
+        for file in "$(dir_of "$name")"/{log,err} "$(sandbox_of "$name")/_condor_stderr"; do
+            [[ -e $file ]] || continue
             diag "--- $file"
-            { tail -n 25 "$file" 2>&1 || :; } | diag
+            { grep -v '^ten more' "$file" || :; } | tail -n 40 | diag
         done
-    fi
-    finish
+    done
+    for file in /var/log/condor/{StarterLog.*,ShadowLog,SchedLog}; do
+        diag "--- $file"
+        { tail -n 25 "$file" 2>&1 || :; } | diag
+    done
+}
+
+at_exit()
+{
+    (($? == 0)) || report_pool
 }
