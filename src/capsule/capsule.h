@@ -42,7 +42,8 @@ typedef int (*bv_capsule_operation)(void *arg, struct bv_msg *request);
 struct bv_capsule_config {
     int private_network;
     int private_tmp;
-    int protect; /* everything of the host is read-only, but what is bound */
+    const char *preload; /* library of src/preload, of which the job gets a copy at BV_KEEP_LIBRARY; NULL = none */
+    int protect;         /* everything of the host is read-only, but what is bound */
     /* With `protect`: directories, NULL-terminated, in which names can be made all the same, for the time of the
      * capsule and for nobody else to see. One for which the kernel cannot do that stays read-only. May be NULL. */
     const char *const *covered;

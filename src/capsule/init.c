@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capsule/private.h"
+#include "capsule/kept.h"
 #include "capsule/sentinel.h"
 
 #include <fcntl.h>
@@ -17,6 +18,7 @@ struct init {
     pid_t root;      /* of the job, 0 before it starts */
     pid_t operation; /* 0 = none */
     struct capsule_sentinel sentinel;
+    struct capsule_kept kept;
 };
 
 /* The supervisor always reads; if it does not, it is dead or lost, and the capsule has no reason to live. */
@@ -137,9 +139,10 @@ static void follow_sentinel(struct init *in)
         tell(in, json_pack("{s:s}", "is", "stopped"), -1);
 }
 
-static int prepare(const struct bv_capsule_config *config, struct bv_error *err)
+static int prepare(struct init *in, struct bv_error *err)
 {
-    if (capsule_mount_all(config, err) < 0)
+    const struct bv_capsule_config *config = in->config;
+    if (capsule_mount_all(config, err) < 0 || capsule_kept_prepare(config, &in->kept, err) < 0)
         return -1;
     return config->private_network ? capsule_loopback_up(err) : 0;
 }
@@ -163,7 +166,7 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
     sigaddset(&children, SIGCHLD);
     int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 
-    if (signals < 0 || prepare(config, &err) < 0) {
+    if (signals < 0 || prepare(&in, &err) < 0) {
         if (!err.code)
             bv_fail(&err, BV_EINTERNAL, errno, "signalfd");
         tell_failure(&in, "failed", &err);
@@ -172,8 +175,9 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
     tell(&in, json_pack("{s:s}", "is", "ready"), -1);
 
     for (;;) {
-        struct pollfd p[2] = {{.fd = sock, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
+        struct pollfd p[3] = {
+            {.fd = sock, .events = POLLIN}, {.fd = signals, .events = POLLIN}, {.fd = in.kept.watch, .events = POLLIN}};
+        if (poll(p, 3, capsule_kept_timeout(&in.kept, in.operation > 0)) < 0 && errno != EINTR)
             _exit(1);
         struct signalfd_siginfo si;
         while (read(signals, &si, sizeof(si)) > 0)
@@ -183,5 +187,6 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
             serve(&in);
         reap(&in); /* the root may just have become known */
         follow_sentinel(&in);
+        capsule_kept_sweep(&in.kept, in.operation > 0);
     }
 }

@@ -13,6 +13,7 @@
 #include "cli/cmd.h"
 #include "cli/options.h"
 #include "cli/rehearse.h"
+#include "job/needs.h"
 
 #define CYCLES_DEFAULT  3
 #define TIMEOUT_DEFAULT 3600.0
@@ -69,6 +70,7 @@ static enum cmd_next take_options(struct rehearse_options *o, int argc, char **a
     struct cmd_option all[CMD_OPTIONS_MAX] = {0};
     cmd_add_options(all, first);
     cmd_add_setting(all, "network", &o->settings);
+    cmd_add_setting(all, "preload", &o->settings);
     cmd_add_setting(all, "capture-limit", &o->settings);
     cmd_add_options(all, last);
     return cmd_options(&syntax, all, argc, argv, ret_status);
@@ -93,7 +95,6 @@ static int settle(struct rehearse_options *o, struct bv_error *err)
     memset(&s->on_signal, 0, sizeof(s->on_signal));
     s->keep_for = 0;
     s->quota_job = s->quota_user = s->quota_store = 0;
-    o->spec.private_network = s->private_network;
     o->spec.capture_limit = s->capture_limit;
     o->spec.private_tmp = 1;
     return 0;
@@ -115,6 +116,10 @@ static int complete(struct rehearse_options *o, char **command, struct bv_error 
     o->spec.cwd = bv_strdup(is_below(cwd, o->dir) ? cwd : o->dir);
     for (char **a = command; *a; a++)
         cmd_list_add(&o->spec.argv, bv_strdup(*a));
+    autofree char *note = NULL;
+    bv_needs_apply(&o->settings, environ, &o->spec, &note);
+    if (note && !o->json)
+        fprintf(stderr, "bivouac: %s\n", note);
     o->tell = !o->json && isatty(STDERR_FILENO);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "cli/lsf.h"
 #include "cli/options.h"
 #include "cli/supervise.h"
+#include "job/needs.h"
 #include "sched/sched.h"
 
 static const struct cmd_syntax syntax = {
@@ -32,6 +33,7 @@ struct run {
     struct bv_sched_job job;      /* what it says of the job */
     const char *from;
     int keep_script;
+    char *note; /* on what was chosen for it */
 };
 
 static int take_job(const char *text, void *to, struct bv_error *err)
@@ -56,6 +58,14 @@ static int take_bind(const char *text, void *to, struct bv_error *err)
     }
     spec->binds = bv_realloc(spec->binds, spec->bind_count + 1, sizeof(b));
     spec->binds[spec->bind_count++] = b;
+    return 0;
+}
+
+static int take_variable(const char *text, void *to, struct bv_error *err)
+{
+    if (text[0] == '=' || !strchr(text, '='))
+        return bv_fail(err, BV_EUSAGE, 0, "write NAME=VALUE, not '%s'", text);
+    cmd_list_add(to, bv_strdup(text));
     return 0;
 }
 
@@ -90,11 +100,14 @@ static int complete(struct run *r, char **command, struct bv_error *err)
         bv_spec_free(&r->spec);
         return cmd_copy_spec(r->a.settings.store, r->from, &r->spec, err);
     }
-    r->spec.private_network = r->a.settings.private_network;
     r->spec.private_tmp = r->a.settings.private_tmp;
     r->spec.cpu_baseline = (enum bv_cpu_baseline)r->a.settings.cpu_baseline; /* the words are in that order */
     r->spec.capture_limit = r->a.settings.capture_limit;
-    return set_command(r, command, err);
+    if (set_command(r, command, err) < 0)
+        return -1;
+    bv_needs_apply(&r->a.settings, environ, &r->spec, &r->note);
+    r->a.o.note = r->note;
+    return 0;
 }
 
 /* The job is named by the scheduler, unless by the user; then it may be one that could not be named. Returns 1 if it is
@@ -131,6 +144,8 @@ static enum cmd_next take_options(struct run *r, int argc, char **argv, int *ret
          .take = take_job, .to = &r->a.o},
         {0, "bind", "HOST:JOB", "let the job see the directory or file HOST at JOB; may be repeated", .take = take_bind,
          .to = &r->spec},
+        {0, "env", "NAME=VALUE", "set a variable for the job; may be repeated", .take = take_variable,
+         .to = &r->spec.environment},
         {0, "capture", "DIR", "put every file in DIR back at a restart; may be repeated", .take = cmd_take_paths,
          .to = &r->spec.capture},
         {0, "no-capture", "GLOB", "... but not files whose name or path in DIR matches; may be repeated",
@@ -176,6 +191,7 @@ int bv_cmd_run(int argc, char **argv)
     r.a.o.spec = &r.spec;
     int status = run(&r, argc, argv);
     bv_spec_free(&r.spec);
+    free(r.note);
     cmd_attempt_free(&r.a);
     return status;
 }

@@ -94,6 +94,10 @@ static void print_record(const json_t *record)
     print_line("tmp", json_object_get(record, "tmp"));
     print_line("kept to", json_object_get(record, "cpu_baseline"));
 
+    if (json_is_true(json_object_get(record, "preload")))
+        printf("%-11s%s\n", "preload", "yes");
+    print_list("environ", json_object_get(record, "environment"));
+
     const json_t *binds = json_object_get(record, "binds");
     for (size_t i = 0; i < json_array_size(binds); i++) {
         autofree char *host = cmd_safe_text(json_object_get(json_array_get(binds, i), "host"));

@@ -33,6 +33,9 @@ enum bv_on_bad_checkpoint {
     BV_ON_BAD_FRESH, /* start the command again */
 };
 
+enum bv_network { BV_NETWORK_HOST, BV_NETWORK_PRIVATE, BV_NETWORK_AUTO };
+enum bv_preload { BV_PRELOAD_NO, BV_PRELOAD_YES, BV_PRELOAD_AUTO };
+
 #define BV_SETTINGS_MAX 32
 
 /* Where a value comes from. */
@@ -45,9 +48,11 @@ struct bv_source {
 /* Durations are in seconds, sizes in bytes. Filled by bv_settings_set() and bv_settings_load(); plain to read. */
 struct bv_settings {
     char *store; /* NULL = the user's own, ~/.bivouac */
-    int private_network, private_tmp;
+    int network; /* enum bv_network */
+    int private_tmp;
     char *cpu_ignored; /* features with blanks between them, NULL = none */
     int cpu_baseline;  /* place in "none|x86-64-v2|x86-64-v3" */
+    int preload;       /* enum bv_preload */
     uint64_t capture_limit;
     int on_bad_checkpoint; /* enum bv_on_bad_checkpoint */
     uint64_t staging;      /* 0 = what the machine can spare */

@@ -72,14 +72,16 @@ const struct pf_rule pf_memory_rules[] = {
     {.topic = "deleted-mapping",
      .weight = BV_FINDING_BLOCKS,
      .map = deleted_file,
-     .remedy = "Let the program keep the file until it ends, or use anonymous memory or a memfd in its place."},
+     .remedy =
+         "Run it with --preload yes, if the file was in /dev/shm; else let the program keep the file until it ends, "
+         "or use anonymous memory or a memfd in its place."},
     {.topic = "deleted-semaphore",
      .weight = BV_FINDING_BLOCKS,
      .map = deleted_file,
      .arg = "semaphore",
      .remedy =
-         "Use unnamed semaphores in shared memory (sem_init), pipes or threads. Python: locks, queues and pools of "
-         "multiprocessing are such semaphores; use threads or pipes."},
+         "Run it with --preload yes: locks, queues and pools of Python's multiprocessing are such semaphores. Or use "
+         "unnamed ones (sem_init), pipes or threads."},
     {.topic = "aio",
      .weight = BV_FINDING_BLOCKS,
      .map = aio,

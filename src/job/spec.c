@@ -22,6 +22,7 @@ static void free_list(char **list)
 void bv_spec_free(struct bv_spec *s)
 {
     free_list(s->argv);
+    free_list(s->environment);
     free_list(s->capture);
     free_list(s->no_capture);
     for (size_t i = 0; i < s->bind_count; i++) {
@@ -59,6 +60,8 @@ json_t *bv_spec_record(const struct bv_spec *s, const char *job_id)
     bv_json_set(r, "tmp", json_string(s->private_tmp ? "private" : "shared"));
     if (s->cpu_baseline)
         bv_json_set(r, "cpu_baseline", json_string(bv_cpu_baseline_name(s->cpu_baseline)));
+    bv_json_set(r, "preload", json_boolean(s->preload));
+    bv_json_set(r, "environment", list_json(s->environment));
     bv_json_set(r, "capture", list_json(s->capture));
     bv_json_set(r, "no_capture", list_json(s->no_capture));
     bv_json_set(r, "capture_limit", json_integer((json_int_t)s->capture_limit));
@@ -139,6 +142,21 @@ static int parse_binds(const json_t *record, struct bv_spec *s, struct bv_error 
     return 0;
 }
 
+/* What records of the first days do not have. */
+static int parse_later(const json_t *record, struct bv_spec *s, struct bv_error *err)
+{
+    if (json_object_get(record, "preload") && bv_json_bool(record, "preload", &s->preload, err) < 0)
+        return -1;
+    if (!json_object_get(record, "environment"))
+        return 0;
+    if (parse_list(record, "environment", &s->environment, err) < 0)
+        return -1;
+    for (size_t i = 0; s->environment[i]; i++)
+        if (strcspn(s->environment[i], "=") == 0 || !strchr(s->environment[i], '='))
+            return bv_fail(err, BV_ECORRUPT, 0, "\"environment\" has what is not NAME=VALUE");
+    return 0;
+}
+
 static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
 {
     const char *format, *copy_of = json_string_value(json_object_get(record, "copy_of"));
@@ -152,7 +170,8 @@ static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
         parse_choice(record, "tmp", "shared", "private", &s->private_tmp, err) < 0 ||
         parse_baseline(record, &s->cpu_baseline, err) < 0 || parse_list(record, "capture", &s->capture, err) < 0 ||
         parse_list(record, "no_capture", &s->no_capture, err) < 0 ||
-        bv_json_u64(record, "capture_limit", INT64_MAX, &s->capture_limit, err) < 0 || parse_binds(record, s, err) < 0)
+        bv_json_u64(record, "capture_limit", INT64_MAX, &s->capture_limit, err) < 0 ||
+        parse_binds(record, s, err) < 0 || parse_later(record, s, err) < 0)
         return -1;
     if (!s->argv[0])
         return bv_fail(err, BV_ECORRUPT, 0, "\"command\" is empty");

@@ -19,8 +19,10 @@ struct bv_spec {
     enum bv_cpu_baseline cpu_baseline;
     struct bv_bind *binds;
     size_t bind_count;
-    char **capture;         /* absolute directories, NULL-terminated; may be NULL */
-    char **no_capture;      /* glob patterns, NULL-terminated; may be NULL */
+    int preload;        /* a library that keeps what is deleted while it is mapped (src/preload) */
+    char **environment; /* "NAME=VALUE", what the job has besides what its caller has; NULL-terminated; may be NULL */
+    char **capture;     /* absolute directories, NULL-terminated; may be NULL */
+    char **no_capture;  /* glob patterns, NULL-terminated; may be NULL */
     uint64_t capture_limit; /* bytes per file written in place */
     char *copy_of;          /* "JOB@GEN" from which the job began, or NULL */
 };

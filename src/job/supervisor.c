@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/needs.h"
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
 #include "proc/tree.h"
@@ -96,6 +97,8 @@ static int open_or_create_job(struct supervisor *s, const char *id, struct bv_er
     autojson json_t *record = bv_spec_record(s->options->spec, id);
     if (bv_job_create(&s->store, id, record, &s->job, err) == 0) {
         note_submitted(s);
+        if (s->options->note && !s->options->quiet)
+            bv_note("%s", s->options->note);
         return 0;
     }
     return -1;
@@ -282,12 +285,10 @@ static void set_command(struct supervisor *s)
 {
     setenv("BIVOUAC_JOB", s->job.id, 1);
     setenv("BIVOUAC_STORE", s->store.path, 1);
-    /* UCX, which MPI programs load, else watches a directory with inotify for its debugging file system; a watch cannot
-     * be dumped without privilege. Whoever wants it sets the variable. */
-    setenv("UCX_VFS_ENABLE", "n", 0);
     set_tunables(s);
+    free(s->command.envp);
+    s->command.envp = bv_needs_merge(environ, s->spec.environment);
     s->command.argv = s->spec.argv;
-    s->command.envp = environ;
     s->command.cwd = s->spec.cwd;
 }
 
@@ -303,6 +304,7 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
     s->config = (struct bv_capsule_config){
         .private_network = s->spec.private_network,
         .private_tmp = s->spec.private_tmp,
+        .preload = s->spec.preload ? BV_NEEDS_LIBRARY : NULL,
         .protect = s->options->protect,
         .binds = s->binds,
         .bind_count = s->bind_count,
@@ -466,6 +468,7 @@ static void release(struct supervisor *s)
     bv_spec_free(&s->spec);
     free(s->binds);
     free(s->relocated);
+    free(s->command.envp);
     free(s->cpu_flags);
     bv_job_close(&s->job);
     bv_store_close(&s->store);

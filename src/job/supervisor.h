@@ -11,6 +11,7 @@ struct bv_supervise_options {
     const struct bv_settings *settings;
     const char *job_id;   /* NULL = a new one */
     struct bv_spec *spec; /* of the job, if it does not exist yet; NULL = it must exist */
+    const char *note;     /* to be told if the job is made now; NULL = nothing */
     const char *script;  /* what spec->argv[0] is to be a copy of, kept with the job (store/script.h); NULL = nothing */
     unsigned generation; /* 0 = the newest that verifies */
     const char *chdir;   /* continue in this directory instead of the recorded one; NULL = there */

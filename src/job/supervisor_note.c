@@ -31,6 +31,11 @@ void note_submitted(const struct supervisor *s)
     bv_json_set(fields, "command", command);
     if (*arg)
         bv_json_set(fields, "cut", json_true());
+    json_t *environment = json_array();
+    char *const *variable = s->options->spec->environment;
+    for (; variable && *variable && (size += strlen(*variable)) <= COMMAND_MAX; variable++)
+        bv_json_append(environment, bv_json_bytes(*variable));
+    bv_json_set(fields, "environment", environment);
     if (user)
         bv_json_set(fields, "user", bv_json_bytes(user->pw_name));
     add_scheduler(s, fields);

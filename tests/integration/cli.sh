@@ -46,7 +46,7 @@ refused "not '/'" run --job a/b -- true
 refused "begin with '-'" run --job -x -- true
 refused 'characters' run --job '' -- true
 refused 'characters' run --job "$(printf 'x%.0s' {1..97})" -- true
-refused 'host or private' run --network bridge -- true
+refused 'host, private or auto' run --network bridge -- true
 refused 'shared or private' run --tmp mine -- true
 refused 'HOST:JOB' run --bind /usr -- true
 refused 'HOST:JOB' run --bind :/mnt -- true

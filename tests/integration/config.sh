@@ -66,7 +66,7 @@ refused()
 refused 2 "BIVOUAC_LEASE: '-5' is no duration" BIVOUAC_LEASE=-5
 refused 2 "BIVOUAC_EVERY: '-5' is no duration" BIVOUAC_EVERY=-5
 refused 2 "BIVOUAC_ON_SIGNAL: there is no signal 'FOO'" BIVOUAC_ON_SIGNAL=FOO=ignore
-refused 2 'BIVOUAC_NETWORK: write host or private' BIVOUAC_NETWORK=bridge
+refused 2 'BIVOUAC_NETWORK: write host, private or auto' BIVOUAC_NETWORK=bridge
 refused 2 'cannot read the job file .*missing' BIVOUAC_CONFIG="$work/missing"
 refused 2 'cannot read the site file .*missing' BIVOUAC_SITE_CONFIG="$work/missing"
 conf bad.conf 'every = -5'

@@ -72,7 +72,7 @@ bv show live --json >json
 is "$(keys_of . <json)" \
     "attempts events generations here host job kept lease_left_s pid record state" "show --json: keys"
 is "$(keys_of .record <json)" \
-    "binds capture capture_limit command created cwd engine format job network no_capture tmp uid" \
+    "binds capture capture_limit command created cwd engine environment format job network no_capture preload tmp uid" \
     "show --json: keys of the record"
 is "$(jq -c '[.events[].event]' json)" '["submitted","started","checkpointed","checkpointed"]' "show --json: the history"
 is "$(jq -c '[.record.network, .record.capture, .record.capture_limit, .record.uid, .kept]' json)" \

@@ -22,6 +22,7 @@ static void a_record_becomes_the_same_job_again(void **state)
     char *argv[] = {(char *)"./prog", (char *)"100%", (char *)"\xff\n", (char *)"", NULL};
     char *capture[] = {(char *)"/data/a", (char *)"/data/b\xe9", NULL};
     char *no_capture[] = {(char *)"*.log", NULL};
+    char *environment[] = {(char *)"A=b=\xff", (char *)"E=", NULL};
     struct bv_bind binds[] = {{(char *)"/real dir", (char *)"/job/dir"}, {(char *)"/a", (char *)"/b"}};
     const struct bv_spec spec = {
         .argv = argv,
@@ -31,6 +32,8 @@ static void a_record_becomes_the_same_job_again(void **state)
         .cpu_baseline = BV_CPU_X86_64_V3,
         .binds = binds,
         .bind_count = 2,
+        .preload = 1,
+        .environment = environment,
         .capture = capture,
         .no_capture = no_capture,
         .capture_limit = (256ULL << 20),
@@ -56,6 +59,10 @@ static void a_record_becomes_the_same_job_again(void **state)
     assert_string_equal(got.no_capture[0], "*.log");
     assert_true(got.capture_limit == (256ULL << 20));
     assert_string_equal(got.copy_of, "other@3");
+    assert_int_equal(got.preload, 1);
+    assert_string_equal(got.environment[0], environment[0]);
+    assert_string_equal(got.environment[1], "E=");
+    assert_null(got.environment[2]);
 }
 
 static void a_plain_job_has_empty_lists(void **state)
@@ -97,6 +104,8 @@ static void a_key_that_is_not_known_is_passed_over(void **state)
     assert_ok(bv_spec_parse(j, &got, &err));
     assert_string_equal(got.argv[1], "\xff");
     assert_int_equal(got.capture_limit, 5);
+    assert_int_equal(got.preload, 0); /* a record of the first days */
+    assert_null(got.environment);
 }
 
 static void a_hostile_record_is_refused_and_leaves_the_result_alone(void **state)
@@ -135,6 +144,10 @@ static void a_hostile_record_is_refused_and_leaves_the_result_alone(void **state
         {"capture_limit", "-1", BV_ECORRUPT, "\"capture_limit\" is out of range"},
         {"capture_limit", "1.5", BV_ECORRUPT, "\"capture_limit\""},
         {"capture_limit", NULL, BV_ECORRUPT, "\"capture_limit\""},
+        {"preload", "1", BV_ECORRUPT, "\"preload\""},
+        {"environment", "{}", BV_ECORRUPT, "\"environment\""},
+        {"environment", "[\"A=1\",\"B\"]", BV_ECORRUPT, "not NAME=VALUE"},
+        {"environment", "[\"=1\"]", BV_ECORRUPT, "not NAME=VALUE"},
         {"binds", NULL, BV_ECORRUPT, "\"binds\""},
         {"binds", "[1]", BV_ECORRUPT, "\"host\""},
         {"binds", "[{\"host\":\"/a\"}]", BV_ECORRUPT, "\"job\""},
