@@ -184,14 +184,21 @@ static int run(struct run *r, int argc, char **argv)
     return cmd_supervise(&r->a);
 }
 
-int bv_cmd_run(int argc, char **argv)
+int cmd_run_told(int argc, char **argv, cmd_told *told, void *arg)
 {
     struct run r = {0};
     cmd_attempt_init(&r.a);
+    r.a.told = told;
+    r.a.told_arg = arg;
     r.a.o.spec = &r.spec;
     int status = run(&r, argc, argv);
     bv_spec_free(&r.spec);
     free(r.note);
     cmd_attempt_free(&r.a);
     return status;
+}
+
+int bv_cmd_run(int argc, char **argv)
+{
+    return cmd_run_told(argc, argv, NULL, NULL);
 }

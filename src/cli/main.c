@@ -34,6 +34,7 @@ static const struct {
     {"config", bv_cmd_config, "show the settings, and where each comes from"},
     {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
+    {"condor", bv_cmd_condor, "run a job of HTCondor that goes on in each sandbox it gets"},
     {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
     {"slurm", bv_cmd_slurm, "let jobs of Slurm go on on nodes that can run them"},
 };
@@ -64,13 +65,16 @@ static int open_standard_files(void)
     return fd < 0 ? -1 : close(fd);
 }
 
-/* LSF knows its methods by the names of programs, which are links to this one. Returns -1 for any other name. */
-static int lsf_method(int argc, char **argv)
+/* LSF and HTCondor know what they call by the names of programs, which are links to this one. Returns -1 for any other
+ * name. */
+static int scheduler_calls(int argc, char **argv)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
     if (strcmp(name, "echkpnt.bivouac") == 0)
         return bv_lsf_echkpnt(argc, argv);
+    if (strcmp(name, "condor-wrapper") == 0)
+        return bv_condor_wrapper(argc, argv);
     return strcmp(name, "erestart.bivouac") == 0 ? bv_lsf_erestart(argc, argv) : -1;
 }
 
@@ -81,7 +85,7 @@ int main(int argc, char **argv)
         return hook;
     if (open_standard_files() < 0)
         return BV_EINTERNAL;
-    int method = lsf_method(argc, argv);
+    int method = scheduler_calls(argc, argv);
     if (method >= 0)
         return method;
     if (argc < 2) {

@@ -38,12 +38,10 @@ void cmd_add_attempt(struct cmd_option *list, unsigned who, struct cmd_attempt *
     cmd_add_options(list, others);
 }
 
-/* Die of the signal that the job died of, so that whoever waits for us sees no difference; without a core dump, which
- * would be ours and not the job's. */
-static int die_of(int number)
+int cmd_die_of(int number)
 {
     sigset_t one;
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* the dump would be ours and not the job's */
     signal(number, SIG_DFL);
     sigemptyset(&one);
     sigaddset(&one, number);
@@ -73,13 +71,16 @@ int cmd_supervise(const struct cmd_attempt *a)
     o.chdir = a->chdir_path;
     if (bv_sched_detect(&scheduler, &job, NULL) == 0 && scheduler)
         name_scheduler(scheduler, &job, &o);
-    if (bv_supervise(&o, &outcome, &err) < 0)
+    int rc = bv_supervise(&o, &outcome, &err);
+    if (a->told)
+        a->told(a->told_arg, &outcome, rc < 0 ? &err : NULL);
+    if (rc < 0)
         return cmd_fail(&err, 0);
     switch (outcome.how) {
     case BV_ENDED_EXIT:
         return outcome.number;
     case BV_ENDED_SIGNAL:
-        return die_of(outcome.number);
+        return cmd_die_of(outcome.number);
     case BV_ENDED_CHECKPOINTED:
     case BV_ENDED_STOPPED:
         return a->settings.requeue_exit ? (int)a->settings.requeue_exit : BV_CHECKPOINTED;

@@ -4,12 +4,18 @@
 #include "cli/options.h"
 #include "job/supervisor.h"
 
+typedef void cmd_told(void *arg, const struct bv_outcome *outcome, const struct bv_error *err);
+
 /* What run and restart have in common: an attempt of a job, as the options of both describe it. */
 struct cmd_attempt {
     struct bv_supervise_options o; /* o.settings is `settings`; o.chdir comes from `chdir_path` at the end */
     struct bv_settings settings;
     const char *job_file; /* borrowed from the command line */
     char *chdir_path;
+    /* Called when the attempt has ended, before anything is made of it: `err` is NULL if it ended in one of the ways of
+     * `outcome`. May be NULL. */
+    cmd_told *told;
+    void *told_arg;
 };
 
 /* `a` must stay where it is: it points into itself. */
@@ -22,3 +28,10 @@ void cmd_add_attempt(struct cmd_option *list, unsigned who, struct cmd_attempt *
 
 /* Run the supervisor and end as the job did: its exit status is ours, and its deadly signal too. */
 int cmd_supervise(const struct cmd_attempt *a);
+
+/* "bivouac run" with these arguments; the first is its name. */
+int cmd_run_told(int argc, char **argv, cmd_told *told, void *arg);
+
+/* Die of the signal that the job died of, so that whoever waits for us sees no difference; without a core dump. Returns
+ * the exit status to end with if the signal does not end a process. */
+int cmd_die_of(int number);
