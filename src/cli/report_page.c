@@ -155,6 +155,20 @@ static void put_left_out(FILE *out, size_t first, const char *what)
         fprintf(out, " The %zu %s before are not shown.", first, what);
 }
 
+/* Each series of it has a key, unless there is only one. */
+static void put_bars(FILE *out, const char *title, const char *words, size_t first, const char *what,
+                     const struct report_bars *bars)
+{
+    begin_figure(out, title, words);
+    put_left_out(out, first, what);
+    fputs(bars->count > 1 ? "<br>\n" : "", out);
+    for (size_t i = 0; bars->count > 1 && i < bars->count; i++)
+        put_key(out, bars->series[i].class, bars->series[i].name);
+    fputs("</figcaption>\n", out);
+    report_bars(out, bars);
+    fputs("</figure>\n", out);
+}
+
 static void put_timeline(FILE *out, const struct bv_timeline *t)
 {
     size_t first = t->attempts > ROWS_MOST ? t->attempts - ROWS_MOST : 0;
@@ -192,22 +206,12 @@ static void put_checkpoint_plots(FILE *out, const struct bv_timeline *t)
     const struct report_series frozen[] = {{"frozen", "frozen", value}};
     const struct report_series bytes[] = {
         {"in all", "raw", value + n}, {"new", "new", value + 2 * n}, {"stored", "stored", value + 3 * n}};
-    begin_figure(out, "Freeze", "How long the job stood still for each checkpoint.");
-    put_left_out(out, first, "checkpoints");
-    fputs("</figcaption>\n", out);
-    report_bars(out, &(struct report_bars){"freeze", "Freeze time of each checkpoint", "@", label, n, REPORT_SECONDS,
-                                           frozen, 1});
-    fputs("</figure>\n", out);
-    begin_figure(out, "Bytes",
-                 "What each checkpoint holds, what of it the one before did not have, and what it takes.");
-    put_left_out(out, first, "checkpoints");
-    fputs("<br>\n", out);
-    put_key(out, "raw", "in all");
-    put_key(out, "new", "new");
-    put_key(out, "stored", "stored");
-    fputs("</figcaption>\n", out);
-    report_bars(out, &(struct report_bars){"bytes", "Bytes of each checkpoint", "@", label, n, REPORT_BYTES, bytes, 3});
-    fputs("</figure>\n", out);
+    put_bars(
+        out, "Freeze", "How long the job stood still for each checkpoint.", first, "checkpoints",
+        &(struct report_bars){"freeze", "Freeze time of each checkpoint", "@", label, n, REPORT_SECONDS, frozen, 1});
+    put_bars(out, "Bytes", "What each checkpoint holds, what of it the one before did not have, and what it takes.",
+             first, "checkpoints",
+             &(struct report_bars){"bytes", "Bytes of each checkpoint", "@", label, n, REPORT_BYTES, bytes, 3});
 }
 
 static void put_lost_and_saved(FILE *out, const struct bv_timeline *t)
@@ -223,17 +227,11 @@ static void put_lost_and_saved(FILE *out, const struct bv_timeline *t)
         value[n + i] = t->attempt[first + i].lost_s;
     }
     const struct report_series series[] = {{"saved", "saved", value}, {"lost", "wasted", value + n}};
-    begin_figure(out, "Lost and saved",
-                 "Work that each attempt did not have to do again, and work of it that was, or will "
-                 "be, done again.");
-    put_left_out(out, first, "attempts");
-    fputs("<br>\n", out);
-    put_key(out, "saved", "saved");
-    put_key(out, "wasted", "lost");
-    fputs("</figcaption>\n", out);
-    report_bars(out, &(struct report_bars){"lost", "Work lost and saved, by attempt", "attempt ", label, n,
-                                           REPORT_SECONDS, series, 2});
-    fputs("</figure>\n", out);
+    put_bars(out, "Lost and saved",
+             "Work that each attempt did not have to do again, and work of it that was, or will be, done again.", first,
+             "attempts",
+             &(struct report_bars){"lost", "Work lost and saved, by attempt", "attempt ", label, n, REPORT_SECONDS,
+                                   series, 2});
 }
 
 /* --- tables --- */
