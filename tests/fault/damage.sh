@@ -5,6 +5,7 @@
 # shellcheck disable=SC2119,SC2120,SC2317
 set -euo pipefail
 . /src/tests/fault/lib/steps.sh
+. /src/tests/lib/damage.sh
 
 # The store and the directory of a job with two checkpoints, to begin each case from.
 prepare()
@@ -50,30 +51,9 @@ lengthen()
     printf x >>"$1"
 }
 
-# One bit in the middle.
-flip()
-{
-    python3 - "$1" "${2:-2}" <<'END'
-import sys
-with open(sys.argv[1], "r+b") as f:
-    size = f.seek(0, 2)
-    f.seek(size // int(sys.argv[2]))
-    byte = f.read(1)[0]
-    f.seek(-1, 1)
-    f.write(bytes([byte ^ 4]))
-END
-}
-
 flip_near_the_end()
 {
-    python3 - "$1" <<'END'
-import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(-9, 2)
-    byte = f.read(1)[0]
-    f.seek(-1, 1)
-    f.write(bytes([byte ^ 1]))
-END
+    flip "$1" -9
 }
 
 scramble()

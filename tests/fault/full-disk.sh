@@ -6,17 +6,8 @@
 # shellcheck disable=SC2119,SC2120,SC2317
 set -euo pipefail
 
-small=/home/alice/small
-if [[ $(id -u) == 0 ]]; then
-    # shellcheck source=tests/lib/tap.sh
-    . /src/tests/lib/tap.sh
-    mkdir "$small"
-    mount -t tmpfs -o "size=6m,mode=700,uid=$(id -u alice)" tmpfs "$small"
-    as_user alice "$0"
-    exit
-fi
-
-cd
+. /src/tests/lib/small-disk.sh
+small_disk 6m
 . /src/tests/fault/lib/steps.sh
 export BIVOUAC_STORE=$small/store
 steps_memory=2

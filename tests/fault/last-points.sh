@@ -5,6 +5,7 @@
 # or if the notice comes while the job is restored.
 set -euo pipefail
 . /src/tests/fault/lib/steps.sh
+. /src/tests/lib/damage.sh
 
 # Who lives at each point, and which generation counts behind it.
 points='
@@ -41,19 +42,6 @@ last_case()
 }
 
 # --- what does not verify -------------------------------------------------------------------
-
-# flip FILE: one bit in its middle.
-flip()
-{
-    python3 - "$1" <<'END'
-import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(f.seek(0, 2) // 2)
-    byte = f.read(1)[0]
-    f.seek(-1, 1)
-    f.write(bytes([byte ^ 1]))
-END
-}
 
 generation()
 {

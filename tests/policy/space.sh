@@ -4,17 +4,8 @@
 # Periodic checkpoints reach the end of the disk: the job goes on, and the history says what happened.
 set -euo pipefail
 
-small=/home/alice/small
-if [[ $(id -u) == 0 ]]; then
-    # shellcheck source=tests/lib/tap.sh
-    . /src/tests/lib/tap.sh
-    mkdir "$small"
-    mount -t tmpfs -o "size=12m,mode=700,uid=$(id -u alice)" tmpfs "$small"
-    as_user alice "$0"
-    exit
-fi
-
-cd
+. /src/tests/lib/small-disk.sh
+small_disk 12m
 . /src/tests/policy/lib/requeue.sh
 export BIVOUAC_STORE=$small/store
 

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
+. /src/tests/lib/damage.sh
 
 nothing_left()
 {
@@ -102,14 +103,7 @@ is "$(status_of bv verify --deep still@9)" 101 "an unknown generation: 101"
 
 # One bit.
 cp -a "$BIVOUAC_STORE/jobs/still/000001" kept
-python3 - "$BIVOUAC_STORE/jobs/still/000001/pack-000001.bvp" <<'END'
-import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(f.seek(0, 2) // 2)
-    byte = f.read(1)[0]
-    f.seek(-1, 1)
-    f.write(bytes([byte ^ 4]))
-END
+flip "$BIVOUAC_STORE/jobs/still/000001/pack-000001.bvp"
 is "$(status_of bv verify --deep still)" 104 "a flipped bit: 104"
 rm -rf "$BIVOUAC_STORE/jobs/still/000001"
 mv kept "$BIVOUAC_STORE/jobs/still/000001"

@@ -6,18 +6,10 @@
 # shellcheck disable=SC2317
 set -euo pipefail
 
-# As root only for a small file system.
-small=/home/alice/small
-if [[ $(id -u) == 0 ]]; then
-    # shellcheck source=tests/lib/tap.sh
-    . /src/tests/lib/tap.sh
-    mkdir "$small"
-    mount -t tmpfs -o "size=6m,mode=700,uid=$(id -u alice)" tmpfs "$small"
-    as_user alice "$0"
-    exit
-fi
-cd
+. /src/tests/lib/small-disk.sh
+small_disk 6m
 . /src/tests/sched/lsf/lib/lsf.sh
+. /src/tests/lib/damage.sh
 needs_driver "it looks into the state of jobs"
 
 # --- no room ---
@@ -60,22 +52,9 @@ require test "$(ended "$job")" = "Exited by signal 9"
 
 # --- damage ---
 
-# scramble FILE: one bit.
-scramble()
-{
-    python3 - "$1" <<'END'
-import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(f.seek(0, 2) // 2)
-    byte = f.read(1)[0]
-    f.seek(-1, 1)
-    f.write(bytes([byte ^ 4]))
-END
-}
-
 mapfile -t all < <(generations "$ckpt/$job")
 is "${#all[@]}" 2 "there are two checkpoints"
-scramble "$(find "$ckpt/$job/.bivouac" -path "*/${all[1]}/pack-${all[1]}.bvp")"
+flip "$(find "$ckpt/$job/.bivouac" -path "*/${all[1]}/pack-${all[1]}.bvp")"
 old=$job
 job=$(restart "$ckpt" "$old")
 ok "the newest is damaged: the one before is taken" reached "$job" $(($(bpeek "$old" | grep -c '^tick ') + 3))
@@ -85,7 +64,7 @@ kill -KILL -- "-$(jq -r .pgid "$LSF_SIM/jobs/$job.json")"
 require test "$(ended "$job")" = "Exited by signal 9"
 
 for file in "$ckpt/$job"/.bivouac/jobs/*/0*/manifest; do
-    scramble "$file"
+    flip "$file"
 done
 lines=$(bpeek "$job" | grep -c '^tick ')
 old=$job
