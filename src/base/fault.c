@@ -28,6 +28,7 @@ static const char *const fault_points[] = {
     "checkpoint-manifest",  /* [writer]     the manifest is synced in the uncommitted directory */
     "checkpoint-commit",    /* [supervisor] about to rename */
     "checkpoint-committed", /* [supervisor] renamed and synced */
+    "operation-told",       /* [operation]  it has said that it is done, and has not ended */
     "last-verify",          /* [verifier]   the last checkpoint of an attempt is about to be read again */
     "last-verified",        /* [supervisor] it is good, the job is about to be ended */
     "last-end",             /* [supervisor] the attempt is about to be ended without a new checkpoint */

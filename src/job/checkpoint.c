@@ -123,7 +123,7 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     struct bv_error e = *why;
     struct checkpoint *c = &s->checkpoint;
     unsigned generation = c->generation;
-    if (c->state == CHECKPOINT_VERIFYING && !c->refuted) { /* whatever has happened: it is there */
+    if (c->state >= CHECKPOINT_VERIFYING && !c->refuted) { /* whatever has happened: it is there */
         committed(s);
         return;
     }
@@ -147,7 +147,7 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
 void checkpoint_on_deadline(struct supervisor *s)
 {
     struct bv_error e = {0};
-    if (s->checkpoint.state == CHECKPOINT_VERIFYING) {
+    if (s->checkpoint.state >= CHECKPOINT_VERIFYING) {
         committed(s);
         return;
     }
@@ -490,9 +490,22 @@ static int on_written(struct supervisor *s, json_t *written, struct bv_error *er
     c->total_ns = now - c->begun_ns;
     if (c->leave == BV_LEAVE_DEAD)
         c->frozen_ns = now - frozen_at(c, written);
-    if (begin_verifying(s) < 0)
+    if (begin_verifying(s) == 0)
+        return 0;
+    if (c->leave == BV_LEAVE_DEAD || !s->operating) {
         committed(s);
+        return 0;
+    }
+    bv_writer_end(&c->writer);
+    c->deadline = bv_deadline_in(OPERATION_GRACE);
+    c->state = CHECKPOINT_ENDING;
     return 0;
+}
+
+void checkpoint_on_operation_ended(struct supervisor *s)
+{
+    if (s->checkpoint.state == CHECKPOINT_ENDING)
+        committed(s);
 }
 
 /* What does not verify must not be what the job goes on from. */

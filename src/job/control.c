@@ -109,7 +109,7 @@ void control_progress(struct supervisor *s, const char *phase)
 
 static json_t *status_json(struct supervisor *s)
 {
-    static const char *const states[] = {"running", "preparing", "dumping", "writing", "verifying"};
+    static const char *const states[] = {"running", "preparing", "dumping", "writing", "verifying", "writing"};
     struct usage u = {0};
     supervisor_usage(s, &u);
     return json_pack("{s:b, s:s, s:i, s:i, s:i, s:b, s:s, s:I, s:f, s:o, s:o}", "ok", 1, "job", s->job.id, "attempt",

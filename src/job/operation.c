@@ -305,5 +305,7 @@ int bv_operation_main(void *arg, struct bv_msg *request)
     json_t *done = json_pack("{s:s, s:I, s:I, s:I, s:I}", "is", "done", "frozen_ns", (json_int_t)x.frozen_ns,
                              "processes", (json_int_t)x.compared.processes, "threads", (json_int_t)x.compared.threads,
                              "pages", (json_int_t)x.compared.pages);
-    return tell(&x, done, -1, NULL) < 0;
+    int told = tell(&x, done, -1, NULL);
+    bv_fault_point("operation-told");
+    return told < 0;
 }

@@ -30,6 +30,7 @@ enum checkpoint_state {
     CHECKPOINT_DUMPING,   /* the operation works in the capsule */
     CHECKPOINT_WRITING,   /* the writer works */
     CHECKPOINT_VERIFYING, /* it is committed, and read once more before the job is ended */
+    CHECKPOINT_ENDING,    /* it is committed; the next could not begin before the operation has ended */
 };
 
 struct checkpoint {
@@ -190,6 +191,7 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
 void checkpoint_on_operation(struct supervisor *s);
 void checkpoint_on_writer(struct supervisor *s);
 void checkpoint_on_deadline(struct supervisor *s);
+void checkpoint_on_operation_ended(struct supervisor *s);
 void checkpoint_fail(struct supervisor *s, const struct bv_error *e);
 int checkpoint_operation_sock(const struct supervisor *s); /* what to poll, -1 = nothing */
 int checkpoint_writer_sock(const struct supervisor *s);

@@ -12,6 +12,11 @@ root_pid()
     pgrep -P "$(pid_of init)" -x steps
 }
 
+generation_is()
+{
+    [[ $(newest_generation) == "$1" ]]
+}
+
 is_stopped()
 {
     [[ $(ps -o stat= -p "$1") == T* ]]
@@ -72,6 +77,24 @@ steps_reach 30 || problem "the job does not go on"
 steps_crash
 steps_finish 2
 conclude "one that succeeds leaves the job stopped, until its supervisor gets SIGCONT"
+
+# Whoever asks when it is committed, and not quite over, is not refused; whoever was told of it can ask for the next.
+begin_case operation-told none
+bivouac checkpoint "$job_id" >>"$checkpoint_log" 2>&1 &
+client=$!
+wait_for fault_reached || problem "the point was not reached"
+wait_for generation_is 2 || problem "there is no second checkpoint"
+bivouac checkpoint "$job_id" >>"$checkpoint_log" 2>&1 &
+second=$!
+sleep 0.5
+fault_disarm
+wait "$client" || problem "the request failed"
+wait "$second" || problem "the second request failed"
+must "the next request failed" bivouac checkpoint "$job_id"
+steps_reach 30 || problem "the job does not go on"
+steps_crash
+steps_finish 3
+conclude "a checkpoint ends with its operation"
 
 begin_case checkpoint-frozen criu
 interrupted_case
