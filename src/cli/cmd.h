@@ -33,6 +33,7 @@ int bv_cmd_rehearse(int argc, char **argv);
 int bv_cmd_condor(int argc, char **argv);
 int bv_cmd_lsf(int argc, char **argv);
 int bv_cmd_slurm(int argc, char **argv);
+int bv_cmd_gridengine(int argc, char **argv);
 
 /* HTCondor's USER_JOB_WRAPPER: the arguments are the command of a job. Does not return for a job that does not ask for
  * checkpoints, which is run as it is. */

@@ -17,6 +17,7 @@
 #include "sched/lsf/overrun.h"
 #include "sched/lsf/place.h"
 #include "sched/lsf/signals.h"
+#include "sched/number.h"
 
 static const struct cmd_syntax syntax = {
     .name = "lsf",
@@ -139,7 +140,7 @@ struct arguments {
 static int take_status(const char *text, void *to, struct bv_error *err)
 {
     unsigned long long status;
-    if (bv_lsf_number(text, 255, &status) < 0)
+    if (bv_sched_number(text, 255, &status) < 0)
         return bv_fail(err, BV_EUSAGE, 0, "'%s' is no exit status", text);
     *(int *)to = (int)status;
     return 0;

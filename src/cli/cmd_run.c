@@ -11,6 +11,7 @@
 #include "cli/copy.h"
 #include "cli/lsf.h"
 #include "cli/options.h"
+#include "cli/run.h"
 #include "cli/supervise.h"
 #include "job/needs.h"
 #include "sched/sched.h"
@@ -34,6 +35,7 @@ struct run {
     const char *from;
     int keep_script;
     char *note; /* on what was chosen for it */
+    const struct cmd_run_how *how;
 };
 
 static int take_job(const char *text, void *to, struct bv_error *err)
@@ -88,7 +90,8 @@ static int set_command(struct run *r, char **command, struct bv_error *err)
     for (char **a = command; *a; a++)
         cmd_list_add(&spec->argv, bv_strdup(*a));
     if (r->keep_script)
-        r->a.o.script = command[0];
+        r->a.o.script = command[r->how->script_word];
+    r->a.o.script_word = r->how->script_word;
     return 0;
 }
 
@@ -122,7 +125,7 @@ static int ask_scheduler(struct run *r, struct bv_error *err)
         return 0;
     if (!r->a.o.job_id)
         r->a.o.job_id = r->job.id;
-    r->a.o.again = r->job.again;
+    r->a.o.again = r->job.again || r->how->again;
     r->a.o.scheduler = r->sched->name;
     r->a.o.scheduler_job = r->job.native;
     return around && strcmp(around, r->a.o.job_id) == 0;
@@ -176,21 +179,23 @@ static int run(struct run *r, int argc, char **argv)
         return run_inside(argv + optind);
     if (inside < 0 || cmd_load_settings(&r->a.settings, r->a.job_file, &err) < 0 ||
         complete(r, argv + optind, &err) < 0)
-        return cmd_fail(&err, 0);
+        return cmd_attempt_fail(&r->a, &err);
     autoplace struct bv_lsf_place place = {.dirfd = -1};
     if (cmd_lsf_adopt(&place, &r->a.o, &r->a.settings, &err) < 0 ||
         (r->sched && bv_sched_watch(r->sched, &r->a.o.advice_fd, &err) < 0))
-        return cmd_fail(&err, 0);
+        return cmd_attempt_fail(&r->a, &err);
     return cmd_supervise(&r->a);
 }
 
-int cmd_run_told(int argc, char **argv, cmd_told *told, void *arg)
+int cmd_run_how(const struct cmd_run_how *how, int argc, char **argv)
 {
-    struct run r = {0};
+    struct run r = {.how = how};
     cmd_attempt_init(&r.a);
-    r.a.told = told;
-    r.a.told_arg = arg;
+    r.a.told = how->told;
+    r.a.told_arg = how->told_arg;
     r.a.o.spec = &r.spec;
+    r.a.hold_exit = how->hold_exit;
+    r.a.tell_signal = how->tell_signal;
     int status = run(&r, argc, argv);
     bv_spec_free(&r.spec);
     free(r.note);
@@ -200,5 +205,5 @@ int cmd_run_told(int argc, char **argv, cmd_told *told, void *arg)
 
 int bv_cmd_run(int argc, char **argv)
 {
-    return cmd_run_told(argc, argv, NULL, NULL);
+    return cmd_run_how(&(struct cmd_run_how){0}, argc, argv);
 }

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "cli/cmd.h"
 #include "cli/condor.h"
-#include "cli/supervise.h"
+#include "cli/run.h"
 
 #define RETRY_MAX  60.0 /* s until a checkpoint that failed is tried again, unless the interval is shorter */
 #define ASKER_LEFT 5    /* s that a request may take when the job has ended */
@@ -111,7 +111,7 @@ static int start_supervisor(struct attempt *a, int *ret_report, struct bv_error 
         int count;
         unblock_signals();
         char **line = run_line(a->c, &count);
-        exit(cmd_run_told(count, line, report, &ends[1]));
+        exit(cmd_run_how(&(struct cmd_run_how){.told = report, .told_arg = &ends[1]}, count, line));
     }
     close(ends[1]);
     *ret_report = ends[0];

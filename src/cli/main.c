@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
+#include "cli/gridengine.h"
 #include "engine/engine.h"
 #include "sched/lsf/methods.h"
 
@@ -37,6 +38,7 @@ static const struct {
     {"condor", bv_cmd_condor, "run a job of HTCondor that goes on in each sandbox it gets"},
     {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
     {"slurm", bv_cmd_slurm, "let jobs of Slurm go on on nodes that can run them"},
+    {"gridengine", bv_cmd_gridengine, "what Grid Engine is configured with, and set it up"},
 };
 
 static void help(FILE *out)
@@ -65,17 +67,26 @@ static int open_standard_files(void)
     return fd < 0 ? -1 : close(fd);
 }
 
-/* LSF and HTCondor know what they call by the names of programs, which are links to this one. Returns -1 for any other
- * name. */
-static int scheduler_calls(int argc, char **argv)
+/* Schedulers know some programs by their names alone, which are links to this one. Returns -1 for any other name. A
+ * dash in front of it is that of a login shell. */
+static int by_name(int argc, char **argv)
 {
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } programs[] = {
+        {"echkpnt.bivouac", bv_lsf_echkpnt},
+        {"erestart.bivouac", bv_lsf_erestart},
+        {"condor-wrapper", bv_condor_wrapper},
+        {"gridengine-starter", cmd_gridengine_starter},
+    };
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
-    if (strcmp(name, "echkpnt.bivouac") == 0)
-        return bv_lsf_echkpnt(argc, argv);
-    if (strcmp(name, "condor-wrapper") == 0)
-        return bv_condor_wrapper(argc, argv);
-    return strcmp(name, "erestart.bivouac") == 0 ? bv_lsf_erestart(argc, argv) : -1;
+    name += *name == '-';
+    for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+        if (strcmp(name, programs[i].name) == 0)
+            return programs[i].run(argc, argv);
+    return -1;
 }
 
 int main(int argc, char **argv)
@@ -85,7 +96,7 @@ int main(int argc, char **argv)
         return hook;
     if (open_standard_files() < 0)
         return BV_EINTERNAL;
-    int method = scheduler_calls(argc, argv);
+    int method = by_name(argc, argv);
     if (method >= 0)
         return method;
     if (argc < 2) {

@@ -59,12 +59,19 @@ static struct prune_item *add(struct prune_plan *p, enum prune_kind kind, const 
     return i;
 }
 
-static void skip(struct prune_plan *p, const char *job, int lives, char *why)
+void prune_skip(struct prune_plan *p, const char *job, int lives, char *why)
 {
     p->skipped = bv_realloc(p->skipped, p->skipped_count + 1, sizeof(*p->skipped));
     struct prune_skipped *s = &p->skipped[p->skipped_count++];
     *s = (struct prune_skipped){.why = why, .lives = lives};
     snprintf(s->job, sizeof(s->job), "%s", job);
+}
+
+void prune_add_job(struct prune_plan *p, const struct bv_job *job, char *why, int unended)
+{
+    autousage struct bv_usage usage = {0};
+    uint64_t bytes = bv_usage_read(job, &usage, NULL) == 0 ? bv_usage_total(&usage) : 0;
+    add(p, PRUNE_JOB, job->id, why, bytes)->unended = unended;
 }
 
 void prune_free(struct prune_plan *plan)
@@ -82,8 +89,7 @@ void prune_free(struct prune_plan *plan)
 
 /* --- jobs --- */
 
-/* Why nothing of the job may be touched, allocated; NULL if it may. */
-static char *why_busy(const struct cmd_job_state *s)
+char *prune_why_busy(const struct cmd_job_state *s)
 {
     if (s->state == CMD_NEW)
         return bv_strdup("it has not been started yet");
@@ -146,33 +152,19 @@ static int find_checkpoints(struct bv_store *store, const struct bv_job *job, co
     return 0;
 }
 
-static int is_pinned(const struct bv_job *job)
-{
-    autofree unsigned *numbers = NULL;
-    size_t n = 0;
-    if (bv_generation_list(job, &numbers, &n, NULL) < 0)
-        return 1;
-    for (size_t i = 0; i < n; i++)
-        if (bv_pin_check(job, numbers[i], NULL) < 0)
-            return 1;
-    return 0;
-}
-
 /* Is the job to go as a whole? */
 static int find_old(const struct bv_job *job, const struct cmd_job_state *state, const struct prune_request *r,
                     struct prune_plan *plan)
 {
     char age[24];
-    autousage struct bv_usage usage = {0};
     if (r->older_than < 0 || state->state != CMD_ENDED || state->last.ended_s <= r->older_than)
         return 0;
-    if (is_pinned(job)) {
-        skip(plan, job->id, 0, bv_strdup("it is old enough, but a checkpoint of it is pinned"));
+    if (bv_pin_any(job)) {
+        prune_skip(plan, job->id, 0, bv_strdup("it is old enough, but a checkpoint of it is pinned"));
         return 0;
     }
     cmd_age_text(bv_clock_ns(CLOCK_REALTIME) - (int64_t)(state->last.ended_s * BV_NSEC_PER_SEC), age);
-    uint64_t bytes = bv_usage_read(job, &usage, NULL) == 0 ? bv_usage_total(&usage) : 0;
-    add(plan, PRUNE_JOB, job->id, bv_asprintf("ended %s ago", age), bytes);
+    prune_add_job(plan, job, bv_asprintf("ended %s ago", age), 0);
     return 1;
 }
 
@@ -199,9 +191,9 @@ static int find_in_job(struct bv_store *s, const char *id, const struct prune_re
     struct bv_leftovers left = {0};
     if (bv_job_open(s, id, &job, err) < 0 || cmd_job_state(&job, &state, err) < 0)
         return -1;
-    char *busy = why_busy(&state);
+    char *busy = prune_why_busy(&state);
     if (busy) {
-        skip(plan, id, cmd_is_live(state.state), busy);
+        prune_skip(plan, id, cmd_is_live(state.state), busy);
         return 0;
     }
     if (find_old(&job, &state, r, plan))
@@ -249,7 +241,7 @@ static int find_all(struct bv_store *s, const struct prune_request *r, struct pr
         struct bv_error e = {0};
         /* One that cannot be read must not keep the others from being tidied. */
         if (find_in_job(s, ids[i], r, plan, &e) < 0 && e.code != BV_ENOJOB)
-            skip(plan, ids[i], 0, bv_strdup(e.text));
+            prune_skip(plan, ids[i], 0, bv_strdup(e.text));
     }
     bv_job_list_free(ids, n);
     if (bv_leftovers_of_store(s, SILENCE_S, &left, err) < 0)
@@ -288,8 +280,8 @@ static int remove_of_job(struct bv_store *s, const struct prune_item *i, struct 
     autostate struct cmd_job_state state = {0};
     if (bv_job_open(s, i->job, &job, err) < 0 || cmd_job_state(&job, &state, err) < 0)
         return -1;
-    autofree char *busy = why_busy(&state);
-    if (busy || (i->kind == PRUNE_JOB && (state.state != CMD_ENDED || is_pinned(&job))))
+    autofree char *busy = prune_why_busy(&state);
+    if (busy || (i->kind == PRUNE_JOB && ((state.state != CMD_ENDED && !i->unended) || bv_pin_any(&job))))
         return bv_fail(err, BV_EBUSY, 0, "job %s is left alone: %s", i->job,
                        busy ? busy : "it has been run again, or pinned, just now");
     switch (i->kind) {

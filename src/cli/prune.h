@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "cli/summary.h"
 #include "config/settings.h"
 #include "store/store.h"
 
@@ -20,6 +21,7 @@ struct prune_item {
     char *name; /* of a leftover or socket */
     char *why;
     uint64_t bytes;
+    int unended; /* a job that could go on, and that nobody will start again */
     int removed;
     struct bv_error error; /* why it could not be removed */
 };
@@ -47,8 +49,19 @@ struct prune_request {
 /* Nothing is changed by this. Errors: BV_ENOJOB for one that is named, BV_ESTORE. */
 int prune_find(struct bv_store *s, const struct prune_request *r, struct prune_plan *ret, struct bv_error *err);
 
+/* Add to a plan that begins as {0}: a job as a whole, or one that is left alone. Take `why`. */
+void prune_add_job(struct prune_plan *plan, const struct bv_job *job, char *why, int unended);
+void prune_skip(struct prune_plan *plan, const char *job, int lives, char *why);
+
+/* Why nothing of a job may be touched, allocated; NULL if it may. */
+char *prune_why_busy(const struct cmd_job_state *s);
+
 /* Remove what the plan says, and nothing else; a job that lives by now is left alone. */
 void prune_carry_out(struct bv_store *s, struct prune_plan *plan);
+
+/* Print the plan, or with `yes` what has become of it. Returns the code of the first thing that could not be removed.
+ */
+int prune_tell(const struct bv_store *s, const struct prune_plan *plan, int yes, int json);
 
 void prune_free(struct prune_plan *plan);
 

@@ -61,6 +61,23 @@ static void name_scheduler(const struct bv_sched *scheduler, const struct bv_sch
         o->scheduler_job += n + 1;
 }
 
+int cmd_attempt_fail(const struct cmd_attempt *a, const struct bv_error *err)
+{
+    int status = cmd_fail(err, 0);
+    int command = status == BV_ENOCMD || status == BV_ENOEXEC;
+    return a->hold_exit && !command && status != BV_EFENCED ? a->hold_exit : status;
+}
+
+/* The scheduler's own status, unless somebody has said another one. */
+static int requeue_status(const struct cmd_attempt *a, const struct bv_sched *scheduler)
+{
+    const struct bv_setting *setting = bv_setting_find("requeue-exit");
+    enum bv_layer layer = a->settings.source[setting - bv_setting_table].layer;
+    if (scheduler && scheduler->requeue_exit && layer <= BV_LAYER_DEFAULT)
+        return scheduler->requeue_exit;
+    return a->settings.requeue_exit ? (int)a->settings.requeue_exit : BV_CHECKPOINTED;
+}
+
 int cmd_supervise(const struct cmd_attempt *a)
 {
     struct bv_error err = {0};
@@ -75,15 +92,15 @@ int cmd_supervise(const struct cmd_attempt *a)
     if (a->told)
         a->told(a->told_arg, &outcome, rc < 0 ? &err : NULL);
     if (rc < 0)
-        return cmd_fail(&err, 0);
+        return cmd_attempt_fail(a, &err);
     switch (outcome.how) {
     case BV_ENDED_EXIT:
         return outcome.number;
     case BV_ENDED_SIGNAL:
-        return cmd_die_of(outcome.number);
+        return a->tell_signal ? 128 + outcome.number : cmd_die_of(outcome.number);
     case BV_ENDED_CHECKPOINTED:
     case BV_ENDED_STOPPED:
-        return a->settings.requeue_exit ? (int)a->settings.requeue_exit : BV_CHECKPOINTED;
+        return requeue_status(a, scheduler);
     }
     return BV_EINTERNAL;
 }

@@ -16,6 +16,7 @@ struct cmd_attempt {
      * `outcome`. May be NULL. */
     cmd_told *told;
     void *told_arg;
+    int hold_exit, tell_signal; /* cli/run.h */
 };
 
 /* `a` must stay where it is: it points into itself. */
@@ -26,11 +27,11 @@ void cmd_attempt_free(struct cmd_attempt *a);
  * cmd_add_options(). */
 void cmd_add_attempt(struct cmd_option *list, unsigned who, struct cmd_attempt *a);
 
+/* As cmd_fail(), with the exit status that is to be told of it. */
+int cmd_attempt_fail(const struct cmd_attempt *a, const struct bv_error *err);
+
 /* Run the supervisor and end as the job did: its exit status is ours, and its deadly signal too. */
 int cmd_supervise(const struct cmd_attempt *a);
-
-/* "bivouac run" with these arguments; the first is its name. */
-int cmd_run_told(int argc, char **argv, cmd_told *told, void *arg);
 
 /* Die of the signal that the job died of, so that whoever waits for us sees no difference; without a core dump. Returns
  * the exit status to end with if the signal does not end a process. */

@@ -127,11 +127,11 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
         committed(s);
         return;
     }
-    if (c->by_policy)
-        bv_warn("no checkpoint of job %s (%s): %s", s->job.id, c->reason, e.text);
     autojson json_t *fields = json_pack("{s:o}", "why", bv_json_bytes(c->reason));
     explain_space(s, &e);
     explain_block(s, &e);
+    if (c->by_policy || c->tell)
+        bv_warn("no checkpoint of job %s (%s): %s", s->job.id, c->reason, e.text);
     let_go(s, &e);
     let_run(s);
     clear(s);

@@ -149,6 +149,7 @@ static int serve_checkpoint(struct supervisor *s, struct client *c, const json_t
         if (leave != s->checkpoint.leave)
             return bv_fail(err, BV_EBUSY, 0, "another checkpoint of %s is in progress", s->job.id);
         c->waiting = 1; /* joins it */
+        s->checkpoint.tell |= json_is_true(json_object_get(request, "tell"));
         s->end_group = group ? (pid_t)group : s->end_group;
         return 0;
     }
@@ -156,10 +157,24 @@ static int serve_checkpoint(struct supervisor *s, struct client *c, const json_t
         return bv_fail(err, BV_EBUSY, 0, "an earlier checkpoint of %s is still being given up", s->job.id);
     c->waiting = 1;
     s->end_group = (pid_t)group;
-    if (checkpoint_begin(s, leave, timeout, reason ? reason : "request", err) == 0)
+    if (checkpoint_begin(s, leave, timeout, reason ? reason : "request", err) == 0) {
+        s->checkpoint.tell = json_is_true(json_object_get(request, "tell"));
         return 0;
+    }
     c->waiting = 0;
     return -1;
+}
+
+/* Whoever does not wait leaves it to the policy, which makes it as soon as it can, and says how it went. */
+static int serve_order(struct supervisor *s, struct client *c, const json_t *request, struct bv_error *err)
+{
+    enum bv_leave leave;
+    const char *reason = json_string_value(json_object_get(request, "reason"));
+    if (parse_leave(request, &leave) < 0 || leave != BV_LEAVE_RUNNING)
+        return bv_fail(err, BV_EPROTO, 0, "a request that makes no sense");
+    policy_order(s, reason ? reason : "request");
+    send_answer(c, json_pack("{s:b, s:s}", "ok", 1, "job", s->job.id));
+    return 0;
 }
 
 void control_serve(struct supervisor *s, struct client *c)
@@ -176,7 +191,9 @@ void control_serve(struct supervisor *s, struct client *c)
         send_answer(c, status_json(s));
         return;
     }
-    if (op && strcmp(op, "checkpoint") == 0)
+    if (op && strcmp(op, "checkpoint") == 0 && json_is_false(json_object_get(m.body, "wait")))
+        rc = serve_order(s, c, m.body, &err);
+    else if (op && strcmp(op, "checkpoint") == 0)
         rc = serve_checkpoint(s, c, m.body, &err);
     else
         rc = bv_fail(&err, BV_EPROTO, 0, "an unknown request");

@@ -122,6 +122,12 @@ void policy_suspended(struct supervisor *s)
     s->policy.ask_ns = 0;
 }
 
+void policy_order(struct supervisor *s, const char *why)
+{
+    bv_policy_ask(&s->policy.policy, why);
+    s->policy.ask_ns = 0;
+}
+
 /* --- signals --- */
 
 static enum bv_signal_action meaning_of(const struct supervisor *s, int number)

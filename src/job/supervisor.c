@@ -116,15 +116,18 @@ static int same_command(char *const *a, char *const *b)
 static int keep_script(struct supervisor *s, struct bv_error *err)
 {
     autofree char *path = bv_script_path(&s->store, s->job.id);
-    int ours = s->spec.argv[0] && strcmp(s->spec.argv[0], path) == 0;
+    unsigned at = 0;
+    while (s->spec.argv[at] && at < s->options->script_word)
+        at++;
+    int ours = s->spec.argv[at] && strcmp(s->spec.argv[at], path) == 0;
     return ours ? bv_script_keep(&s->job, s->options->script, err) : 0;
 }
 
 static void name_script(struct supervisor *s, const char *id)
 {
-    struct bv_spec *spec = s->options->spec;
-    free(spec->argv[0]);
-    spec->argv[0] = bv_script_path(&s->store, id);
+    char **word = &s->options->spec->argv[s->options->script_word];
+    free(*word);
+    *word = bv_script_path(&s->store, id);
 }
 
 static int open_job(struct supervisor *s, struct bv_error *err)

@@ -12,16 +12,17 @@ struct bv_supervise_options {
     const char *job_id;   /* NULL = a new one */
     struct bv_spec *spec; /* of the job, if it does not exist yet; NULL = it must exist */
     const char *note;     /* to be told if the job is made now; NULL = nothing */
-    const char *script;  /* what spec->argv[0] is to be a copy of, kept with the job (store/script.h); NULL = nothing */
-    unsigned generation; /* 0 = the newest that verifies */
-    const char *chdir;   /* continue in this directory instead of the recorded one; NULL = there */
-    int accept_changed;  /* go on although recorded files have changed */
-    int restart_only;    /* never start the command from the beginning */
-    int protect;         /* let the job write to nothing of the host but its binds */
-    int quiet;           /* do not say on standard error how it goes */
-    int vouched;         /* the previous attempt is known to be dead */
-    int again;           /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
-                            signal for the scheduler's doing, and an exit for the end, which is told again */
+    const char *script; /* of what a word of spec->argv is to be a copy, kept with the job (script.h); NULL = nothing */
+    unsigned script_word; /* of which word */
+    unsigned generation;  /* 0 = the newest that verifies */
+    const char *chdir;    /* continue in this directory instead of the recorded one; NULL = there */
+    int accept_changed;   /* go on although recorded files have changed */
+    int restart_only;     /* never start the command from the beginning */
+    int protect;          /* let the job write to nothing of the host but its binds */
+    int quiet;            /* do not say on standard error how it goes */
+    int vouched;          /* the previous attempt is known to be dead */
+    int again;            /* a scheduler has requeued the job: wait for the lease of the attempt before, take a death by
+                             signal for the scheduler's doing, and an exit for the end, which is told again */
     const char *scheduler, *scheduler_job; /* which runs this attempt, and as what: for the history; NULL = none */
     int advice_fd;  /* SOCK_SEQPACKET on which the scheduler's watcher speaks (doc/format/control.md), the supervisor's
                        own from now on; a standard descriptor, 0 to 2, or -1 = none */

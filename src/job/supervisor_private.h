@@ -46,6 +46,7 @@ struct checkpoint {
     struct bv_writer writer;
     uint64_t memory;      /* of the tree when it began */
     int by_policy;        /* nobody waits for it: what goes wrong is told to the user */
+    int tell;             /* ... also then, although somebody waits */
     int verify;           /* before the job is ended */
     int refuted;          /* it does not verify */
     int64_t verify_ns;    /* when that began */
@@ -155,10 +156,11 @@ void policy_started(struct supervisor *s); /* the job runs */
 void policy_begun(struct supervisor *s);   /* a checkpoint, whoever has asked for it */
 void policy_committed(struct supervisor *s);
 void policy_failed(struct supervisor *s);
-void policy_suspended(struct supervisor *s);        /* or not any more: left_stopped has changed */
-void policy_run(struct supervisor *s);              /* when anything has happened, or policy_wake_ns() has come */
-int64_t policy_wake_ns(const struct supervisor *s); /* INT64_MAX = never */
-int policy_advice_fd(const struct supervisor *s);   /* what to poll, -1 = nothing */
+void policy_order(struct supervisor *s, const char *why); /* a checkpoint, soon */
+void policy_suspended(struct supervisor *s);              /* or not any more: left_stopped has changed */
+void policy_run(struct supervisor *s);                    /* when anything has happened, or policy_wake_ns() has come */
+int64_t policy_wake_ns(const struct supervisor *s);       /* INT64_MAX = never */
+int policy_advice_fd(const struct supervisor *s);         /* what to poll, -1 = nothing */
 void policy_on_advice(struct supervisor *s);
 int policy_signal(struct supervisor *s, int number); /* 0 = it is the job's */
 enum policy_early { POLICY_EARLY_PASS, POLICY_EARLY_IGNORE, POLICY_EARLY_STOP };

@@ -9,10 +9,12 @@
 #include "base/cleanup.h"
 #include "base/fork.h"
 #include "sched/condor/condor.h"
+#include "sched/gridengine/gridengine.h"
 #include "sched/lsf/lsf.h"
 #include "sched/slurm/slurm.h"
 
-static const struct bv_sched *const schedulers[] = {&bv_sched_slurm, &bv_sched_lsf, &bv_sched_condor};
+static const struct bv_sched *const schedulers[] = {&bv_sched_slurm, &bv_sched_lsf, &bv_sched_condor,
+                                                    &bv_sched_gridengine};
 
 int bv_sched_detect(const struct bv_sched **ret, struct bv_sched_job *ret_job, struct bv_error *err)
 {

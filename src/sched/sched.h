@@ -16,6 +16,9 @@ struct bv_sched_job {
 struct bv_sched {
     const char *name;
 
+    /* With which exit status it runs a job again, where that is not for the site to say; 0 = it is. */
+    int requeue_exit;
+
     /* Does this scheduler run the calling process? By its environment alone: nothing is asked of a daemon. Returns 1
      * and fills `ret`, 0 if it does not, -1 if it does but the job is one that cannot be run (BV_EBLOCKED, says why) or
      * the environment makes no sense (BV_EUSAGE). */

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "store/attempt.h"
+#include "store/generation.h"
 #include "store/layout.h"
 
 #define PINS_DIR    "pins"
@@ -167,6 +168,18 @@ int bv_pin_check(const struct bv_job *j, unsigned number, struct bv_error *err)
     if (bv_dir_each(pins, find_hold, &s, err) < 0)
         return -1;
     return s.found ? bv_fail(err, BV_EBUSY, 0, "%s@%u is being read by another process", j->id, number) : 0;
+}
+
+int bv_pin_any(const struct bv_job *j)
+{
+    autofree unsigned *numbers = NULL;
+    size_t n = 0;
+    if (bv_generation_list(j, &numbers, &n, NULL) < 0)
+        return 1;
+    for (size_t i = 0; i < n; i++)
+        if (bv_pin_check(j, numbers[i], NULL) < 0)
+            return 1;
+    return 0;
 }
 
 void bv_hold_take(const struct bv_job *j, unsigned number, struct bv_hold *ret)

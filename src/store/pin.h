@@ -31,6 +31,9 @@ int bv_pin_find(const struct bv_job *j, unsigned number, char **ret_reason);
 /* BV_EBUSY if the generation is pinned or held. */
 int bv_pin_check(const struct bv_job *j, unsigned number, struct bv_error *err);
 
+/* Is any generation of the job pinned or held? Also 1 where that cannot be told. */
+int bv_pin_any(const struct bv_job *j);
+
 struct bv_hold {
     int dirfd; /* of pins/, -1 = nothing is held */
     int64_t renewed_ns;

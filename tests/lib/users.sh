@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Ordinary users, for tests that run as root because they start a scheduler.
 
+# What a user has in the environment besides, "NAME=VALUE" each.
+user_environment=()
+
 # home_of USER
 home_of()
 {
@@ -17,7 +20,7 @@ on()
     home=$(home_of "$user")
     setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups -- \
         env -i --chdir="$home" --default-signal HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash \
-        LANG=C.UTF-8 PATH="$PATH" "$@"
+        LANG=C.UTF-8 PATH="$PATH" "${user_environment[@]}" "$@"
 }
 
 # bv_on USER COMMAND…: bivouac, ended when it hangs.

@@ -5,24 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sched/number.h"
+
 #define JOB_MAX   1000000000000000ULL
 #define INDEX_MAX 100000000U
-
-int bv_lsf_number(const char *text, unsigned long long max, unsigned long long *ret)
-{
-    unsigned long long value = 0;
-    if (!text || !*text)
-        return -1;
-    for (const char *p = text; *p; p++) {
-        if (*p < '0' || *p > '9' || value > (ULLONG_MAX - 9) / 10)
-            return -1;
-        value = value * 10 + (unsigned)(*p - '0');
-    }
-    if (value > max)
-        return -1;
-    *ret = value;
-    return 0;
-}
 
 int bv_lsf_id_parse(const char *text, struct bv_lsf_id *ret, struct bv_error *err)
 {
@@ -33,11 +19,11 @@ int bv_lsf_id_parse(const char *text, struct bv_lsf_id *ret, struct bv_error *er
     if (!bad) {
         memcpy(job, text, length + 1);
         job[digits] = '\0';
-        bad = bv_lsf_number(job, JOB_MAX, &number) < 0 || number == 0;
+        bad = bv_sched_number(job, JOB_MAX, &number) < 0 || number == 0;
     }
     if (!bad && text[digits] == '[' && text[length - 1] == ']') {
         job[length - 1] = '\0';
-        bad = bv_lsf_number(job + digits + 1, INDEX_MAX, &index) < 0;
+        bad = bv_sched_number(job + digits + 1, INDEX_MAX, &index) < 0;
     }
     struct bv_lsf_id id = {number, (unsigned)index};
     /* Whatever else the text may be, it is not what the number is written as. */
@@ -104,7 +90,7 @@ int bv_lsf_echkpnt_parse(int argc, char **argv, struct bv_lsf_echkpnt_args *ret,
         return -1;
     if (seen[2] && seen[3])
         return bv_fail(err, BV_EUSAGE, 0, "-k and -s exclude each other");
-    if (bv_lsf_number(argv[at], INT_MAX, &pgid) < 0 || pgid < 2)
+    if (bv_sched_number(argv[at], INT_MAX, &pgid) < 0 || pgid < 2)
         return bv_fail(err, BV_EUSAGE, 0, "'%.64s' is no process group", argv[at]);
     *ret = (struct bv_lsf_echkpnt_args){.kill = seen[2], .stop = seen[3], .dir = dir, .pgid = (pid_t)pgid};
     return 0;

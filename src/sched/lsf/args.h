@@ -18,9 +18,6 @@ struct bv_lsf_id {
 int bv_lsf_id_parse(const char *text, struct bv_lsf_id *ret, struct bv_error *err);
 void bv_lsf_id_text(struct bv_lsf_id id, char ret[BV_LSF_ID_TEXT]);
 
-/* A decimal number without sign or space, at most `max`. Returns 0, or -1. */
-int bv_lsf_number(const char *text, unsigned long long max, unsigned long long *ret);
-
 /* [-c] [-f] [-k|-s] [-x] [-d DIR] PGID */
 struct bv_lsf_echkpnt_args {
     int kill, stop;

@@ -15,14 +15,13 @@
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
-#include "job/client.h"
 #include "proc/host.h"
-#include "proc/tree.h"
 #include "sched/lsf/args.h"
 #include "sched/lsf/methods.h"
 #include "sched/lsf/overrun.h"
 #include "sched/lsf/place.h"
 #include "sched/lsf/signals.h"
+#include "sched/supervised.h"
 #include "store/generation.h"
 
 #define WHO         "echkpnt"
@@ -80,38 +79,11 @@ static int check_id(const char *dir, struct bv_error *err)
     return 0;
 }
 
-/* Is `pid` in process group `pgid`, or below the process of this number? */
-static int belongs_to(pid_t pid, pid_t pgid)
-{
-    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct bv_task t;
-    for (int depth = 0; procfd >= 0 && pid > 1 && depth < 1024; depth++) {
-        if (pid == pgid)
-            return 1;
-        if (bv_task_read(procfd, pid, &t, NULL) < 0)
-            return 0;
-        if (t.pgid == pgid)
-            return 1;
-        pid = t.ppid;
-    }
-    return 0;
-}
-
 static int find_job(struct method *m, struct bv_error *err)
 {
     if (bv_lsf_place_read(&m->place, err) < 0 || bv_lsf_place_job(&m->place, &m->store, &m->job, err) < 0)
         return -1;
-    int got = bv_attempt_last(&m->job, &m->attempt, err);
-    if (got < 0)
-        return -1;
-    if (got == 0 || !m->attempt.alive)
-        return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running", m->job.id);
-    if (!m->attempt.here)
-        return bv_fail(err, BV_ENOTRUNNING, 0, "job %s runs on host %s, not here", m->job.id, m->attempt.host.name);
-    if (!belongs_to(m->attempt.pid, m->args.pgid))
-        return bv_fail(err, BV_EUSAGE, 0, "the supervisor of job %s (pid %d) is not part of process group %d",
-                       m->job.id, (int)m->attempt.pid, (int)m->args.pgid);
-    return 0;
+    return bv_supervised_find(&m->job, m->args.pgid, &m->attempt, err);
 }
 
 /* --- the checkpoint --- */
@@ -141,17 +113,7 @@ static int ask(const struct method *m, const char *reason, json_t **ret, struct 
         json_pack("{s:s, s:s, s:i, s:s}", "op", "checkpoint", "leave", leave, "timeout", TIMEOUT, "reason", reason);
     if (m->args.kill)
         bv_json_set(request, "group", json_integer(m->args.pgid));
-    struct bv_client_call_options how = {.timeout = TIMEOUT + 60};
-    struct bv_deadline deadline = bv_deadline_in(TIMEOUT);
-    for (;;) {
-        struct bv_error e = {0};
-        if (bv_client_call(m->job.id, &m->attempt, request, &how, ret, &e) == 0)
-            return 0;
-        /* A periodic one is in the middle: the job is not to lose its last chance by that. */
-        if (e.code != BV_EBUSY || bv_deadline_passed(deadline))
-            return bv_fail(err, e.code, 0, "%s", e.text);
-        usleep(200000);
-    }
+    return bv_supervised_checkpoint(&m->job, &m->attempt, request, TIMEOUT, ret, err);
 }
 
 /* The supervisor kills the group itself, so that it happens although we may be killed. This only makes sure. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "sched/lsf/args.h"
+#include "sched/number.h"
 
 void bv_lsf_pids_parse(const char *text, struct bv_lsf_pids *ret)
 {
@@ -21,7 +21,7 @@ void bv_lsf_pids_parse(const char *text, struct bv_lsf_pids *ret)
         if (n > 0 && n < sizeof(word)) {
             memcpy(word, p, n);
             word[n] = '\0';
-            if (bv_lsf_number(word, INT_MAX, &number) == 0 && number > 1)
+            if (bv_sched_number(word, INT_MAX, &number) == 0 && number > 1)
                 ret->pid[ret->count++] = (pid_t)number;
         }
         p += n;

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "sched/number.h"
 
 #define STATE         ".bivouac-overrun"
 #define LOCK          ".bivouac-overrun.lock"
@@ -33,7 +34,7 @@ static int is_yes(const char *value)
 static int number_of(const char *name, const char *value, unsigned long long max, unsigned long long *ret,
                      struct bv_error *err)
 {
-    if (!value || !*value || bv_lsf_number(value, max, ret) == 0)
+    if (!value || !*value || bv_sched_number(value, max, ret) == 0)
         return 0;
     return bv_fail(err, BV_EUSAGE, 0, "%s is '%.64s', which is no number up to %llu", name, value, max);
 }

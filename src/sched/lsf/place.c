@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "sched/number.h"
 #include "store/layout.h"
 
 #define FORMAT      "bivouac-lsf 1"
@@ -38,7 +39,7 @@ int bv_lsf_job(struct bv_lsf_id *ret, struct bv_error *err)
         return 0;
     if (bv_lsf_id_parse(job, &id, err) < 0)
         return bv_wrap(err, "LSB_JOBID");
-    if (index && *index && bv_lsf_number(index, INT_MAX, &number) < 0)
+    if (index && *index && bv_sched_number(index, INT_MAX, &number) < 0)
         return bv_fail(err, BV_EUSAGE, 0, "LSB_JOBINDEX is '%.64s', which is no number", index);
     if (number)
         id.index = (unsigned)number;

@@ -16,6 +16,7 @@
 #include "sched/lsf/overrun.h"
 #include "sched/lsf/place.h"
 #include "sched/lsf/signals.h"
+#include "sched/number.h"
 
 #define WHO     "terminate"
 #define TIMEOUT 30 /* s for a command of LSF; a hook that does not return blocks its job's control */
@@ -37,7 +38,7 @@ static const char *from_environment(void *arg, const char *name)
 static unsigned long long flags_of(const char *name)
 {
     unsigned long long flags = 0;
-    return bv_lsf_number(getenv(name), UINT32_MAX, &flags) == 0 ? flags : 0;
+    return bv_sched_number(getenv(name), UINT32_MAX, &flags) == 0 ? flags : 0;
 }
 
 static int at_run_limit(void)
