@@ -17,10 +17,11 @@
 
 #define WHY_ANOTHER "an older job had this name, and has ended"
 #define WHY_AGAIN   "its exit status asked Grid Engine to run it again"
+#define WHY_UNBORN  "it was never started"
 
 /* How the last attempt of a job has ended. */
 struct ending {
-    int alive;
+    int begun;  /* there was one */
     int itself; /* the job's own end */
     int exited; /* with status `number` */
     int number;
@@ -34,7 +35,7 @@ static int read_ending(const struct bv_job *job, struct ending *ret, struct bv_e
     if (got <= 0)
         return got;
     const char *status = json_string_value(json_object_get(last.outcome, "status"));
-    ret->alive = last.alive;
+    ret->begun = 1;
     ret->exited = last.ended && status && strcmp(status, "exited") == 0;
     ret->itself = ret->exited || (last.ended && status && strcmp(status, "signaled") == 0);
     ret->number = (int)json_integer_value(json_object_get(last.outcome, "number"));
@@ -89,8 +90,8 @@ static int look(const struct bv_gridengine_begin *b, struct bv_store *s, const s
         return -1;
     int same = same_command(b, s, job, spec.argv);
     int asked = same && end.exited && (end.number == BV_GRIDENGINE_AGAIN || end.number == BV_GRIDENGINE_HOLD);
-    if (asked || (end.itself && (!same || !b->restarted))) {
-        *ret_why = asked ? WHY_AGAIN : WHY_ANOTHER;
+    if (!end.begun || asked || (end.itself && (!same || !b->restarted))) {
+        *ret_why = !end.begun ? WHY_UNBORN : asked ? WHY_AGAIN : WHY_ANOTHER;
         return forget(s, job, err) < 0 ? -1 : BV_GRIDENGINE_NEW;
     }
     if (!same)

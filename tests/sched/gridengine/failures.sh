@@ -24,11 +24,25 @@ for i in range(1, 401):
     time.sleep(0.01)
 sys.exit(7)
 END
+script waits <<'END'
+until [[ -e go ]]; do
+    sleep 0.1
+done
+exit 9
+END
 script again <<'END'
 echo run >>"again.$1"
 [[ $(wc -l <"again.$1") == 2 ]] || exit "$1"
 exit 3
 END
+
+# --- a soft limit ---------------------------------------------------------------------------------
+
+soft=$(submit alice soft -ckpt bivouac -c sx -v BIVOUAC_ON_SIGNAL=USR1=checkpoint-and-stop -l s_rt=0:0:4 \
+    -S /bin/bash /srv/scripts/waits)
+ok "a job is saved at its soft limit, and goes on" wait_restart "$(output alice soft)"
+touch /home/alice/go
+ends_with "$soft" 2 9 "in a second run"
 
 deleted=$(submit alice deleted -ckpt bivouac -c sx /srv/scripts/tick 60000)
 pinned=$(submit alice pinned -ckpt bivouac -c sx /srv/scripts/tick 60000)
@@ -37,8 +51,7 @@ damaged=$(submit alice damaged -ckpt bivouac -c sx /srv/scripts/tick 800)
 blocked=$(submit alice blocked -ckpt bivouac -c sx -S /usr/bin/python3 /srv/scripts/blocked)
 anew=$(submit alice anew -ckpt bivouac -S /bin/bash /srv/scripts/again 99)
 held=$(submit alice held -ckpt bivouac -S /bin/bash /srv/scripts/again 100)
-limit=$(submit alice limit -ckpt bivouac -c sx -v BIVOUAC_ON_SIGNAL=USR1=checkpoint-and-stop -l s_rt=0:0:4 \
-    /srv/scripts/tick 600 8)
+limit=$(submit alice limit -ckpt bivouac -c sx -v BIVOUAC_DEADLINE=+6s -l h_rt=0:2:0 /srv/scripts/tick 900 8)
 
 # --- a job that cannot be saved -------------------------------------------------------------------
 
@@ -131,8 +144,10 @@ require wait_for -t "$gridengine_deadline" is_held "$held"
 pass "one that ends with 100 is held"
 require clear_error "$held"
 ends_with "$held" 2 3 "and run again, from its beginning, when the error is cleared"
-ends_with "$limit" 2 8 "a job that is saved at its soft limit goes on in a second run"
-each_tick_once "$(output alice limit)" 600 "each line is there once"
+ok "a job is saved before its own deadline, and goes on" wait_restart "$(output alice limit)"
+ok "as often as it takes" wait_for -t "$gridengine_deadline" is_over "$limit"
+each_tick_once "$(output alice limit)" 900 "each line is there once"
+like "$(grep '"ended"' "$store/jobs/sge-$limit.1/events.jsonl" | tail -n 1)" '"number":8.*"exited"' "and the status is its own"
 
 # --- numbers that come again ----------------------------------------------------------------------
 
@@ -150,7 +165,7 @@ ok "one with the number of another job that has not ended is held" \
 like "$(<"$(output alice strange)")" "bivouac: .*has a job sge-$strange.1 with another script or command" "with the reason"
 unlike "$(<"$(output alice strange)")" 'tick 1 of' "and does nothing"
 bv_on alice checkpoint "sge-$strange.1" --kill >/dev/null
-bv_on alice delete --force "sge-$strange.1" >/dev/null
+require wait_for bv_on alice delete --force "sge-$strange.1"
 require clear_error "$strange"
 ends_with "$strange" 2 5 "when that one is deleted, it is run"
 
