@@ -291,6 +291,30 @@ static void what_is_not_understood_is_left_alone(void **state)
     bv_ranges_free(&w.zeros);
 }
 
+/* They are no mappings of their own. */
+static void guard_pages_behind_the_mappings_do_not_matter(void **state)
+{
+    (void)state;
+    static struct world w;
+    const struct area guard = {.page = 30, .count = 1, .flags = ANONYMOUS, .status = 0x10000};
+    make_simple(&w, 20, 1, PRESENT);
+    w.areas[1] = w.areas[2] = guard;
+    put_mm(&w.mm, w.areas, 3);
+    struct criu_thin t = thin_of(&w);
+    criu_thin(&t);
+    assert_non_null(t.bytes);
+    assert_int_equal(t.cuts.count, 1);
+    free(t.bytes);
+    bv_ranges_free(&t.cuts);
+    bv_ranges_free(&w.zeros);
+
+    make_simple(&w, 20, 1, PRESENT);
+    w.areas[1] = w.areas[0];
+    w.areas[0] = guard;
+    put_mm(&w.mm, w.areas, 2);
+    assert_untouched(&w);
+}
+
 /* CRIU takes a process without any page for a mistake. */
 static void something_is_always_left(void **state)
 {
@@ -318,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_the_same_with_and_without),
         cmocka_unit_test(what_is_not_understood_is_left_alone),
+        cmocka_unit_test(guard_pages_behind_the_mappings_do_not_matter),
         cmocka_unit_test(something_is_always_left),
         cmocka_unit_test(the_number_of_the_pages_image_is_read),
     };

@@ -19,6 +19,7 @@
 #define VMA_REGULAR      (1u << 0)
 #define VMA_HEAP         (1u << 5)
 #define VMA_ANON_PRIVATE (1u << 9)
+#define VMA_GUARD        (1u << 16)
 
 static MmEntry *read_mm(const uint8_t *bytes, size_t size)
 {
@@ -55,6 +56,7 @@ int criu_pages_id(const uint8_t *pagemap, size_t size, uint32_t *ret)
 struct thinning {
     struct criu_thin *t;
     MmEntry *mm;
+    size_t vmas;  /* how many mappings there are */
     size_t vma;   /* the first that does not lie before what is looked at */
     size_t zero;  /* likewise */
     uint64_t at;  /* in the pages image */
@@ -101,9 +103,9 @@ static int is_plain(const VmaEntry *v)
 /* How far from `from`, at most to `to`, memory is all of one kind; *ret_plain says whether it can be left out. */
 static uint64_t same_kind(struct thinning *x, uint64_t from, uint64_t to, int *ret_plain)
 {
-    while (x->vma < x->mm->n_vmas && x->mm->vmas[x->vma]->end <= from)
+    while (x->vma < x->vmas && x->mm->vmas[x->vma]->end <= from)
         x->vma++;
-    const VmaEntry *v = x->vma < x->mm->n_vmas ? x->mm->vmas[x->vma] : NULL;
+    const VmaEntry *v = x->vma < x->vmas ? x->mm->vmas[x->vma] : NULL;
     *ret_plain = v && v->start <= from && is_plain(v);
     uint64_t end = !v ? to : v->start <= from ? v->end : v->start;
     return end < to ? end : to;
@@ -162,10 +164,20 @@ static int thin_message(struct thinning *x, PagemapEntry *e)
     return 0;
 }
 
-static int are_sorted(const MmEntry *mm)
+/* Behind all mappings CRIU puts the guard pages (MADV_GUARD_INSTALL, as of each thread's stack) that lie in them: these
+ * are never present. */
+static size_t count_mappings(const MmEntry *mm)
+{
+    size_t n = mm->n_vmas;
+    while (n > 0 && mm->vmas[n - 1]->status == VMA_GUARD)
+        n--;
+    return n;
+}
+
+static int are_sorted(const MmEntry *mm, size_t count)
 {
     uint64_t end = 0;
-    for (size_t i = 0; i < mm->n_vmas; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (mm->vmas[i]->start < end || mm->vmas[i]->end <= mm->vmas[i]->start || mm->vmas[i]->start % CRIU_PAGE ||
             mm->vmas[i]->end % CRIU_PAGE)
             return 0;
@@ -179,7 +191,8 @@ static int thin_all(struct thinning *x)
     struct criu_image i;
     ProtobufCMessage *m;
     const struct criu_thin *t = x->t;
-    PagemapHead *head = are_sorted(x->mm) ? read_head(t->pagemap, t->pagemap_size, &i) : NULL;
+    x->vmas = count_mappings(x->mm);
+    PagemapHead *head = are_sorted(x->mm, x->vmas) ? read_head(t->pagemap, t->pagemap_size, &i) : NULL;
     if (!head)
         return -1;
     pagemap_head__free_unpacked(head, NULL);
