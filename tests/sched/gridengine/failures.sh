@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# testbed: root alone net
+# testbed: root net
 # What goes wrong, and what is left over: jobs that cannot be saved or continued, deleted jobs, statuses that mean
 # something to Grid Engine, numbers that come again.
 # shellcheck disable=SC2016,SC2317 # the job's shell expands; functions are called by name

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# testbed: root alone net
+# testbed: root net
 # Jobs that leave the host and go on: suspended, rescheduled, saved by hand, and when the host goes down. Their output
 # has each line once, their exit status is the script's own.
 # shellcheck disable=SC2016 # the job's shell expands

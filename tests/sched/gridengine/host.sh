@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# testbed: root alone net
+# testbed: root net
 # A host that is shut down, and one that fails.
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail

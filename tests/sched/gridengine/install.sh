@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# testbed: root alone net
+# testbed: root net
 # bivouac gridengine install-ckpt; and that jobs without -ckpt do not notice the starter_method.
 # shellcheck disable=SC2016 # the job's shell expands
 set -euo pipefail

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests with a real Grid Engine share.
 #
-#   # testbed: root alone net
+#   # testbed: root net
 #   . /src/tests/sched/gridengine/lib/cluster.sh
 #   cluster_up
 #   job=$(submit alice name -ckpt bivouac script)
