@@ -30,13 +30,12 @@ int bv_cmd_config(int argc, char **argv);
 int bv_cmd_doctor(int argc, char **argv);
 int bv_cmd_preflight(int argc, char **argv);
 int bv_cmd_rehearse(int argc, char **argv);
-int bv_cmd_condor(int argc, char **argv);
 int bv_cmd_lsf(int argc, char **argv);
 int bv_cmd_slurm(int argc, char **argv);
 int bv_cmd_gridengine(int argc, char **argv);
+int bv_cmd_condor(int argc, char **argv);
 
-/* HTCondor's USER_JOB_WRAPPER: the arguments are the command of a job. Does not return for a job that does not ask for
- * checkpoints, which is run as it is. */
+/* HTCondor's USER_JOB_WRAPPER, under its own name ("condor-wrapper"): argv is the command of any job. */
 int bv_condor_wrapper(int argc, char **argv);
 
 /* --- helpers that commands share (common.c) --- */

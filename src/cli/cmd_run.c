@@ -191,8 +191,6 @@ int cmd_run_how(const struct cmd_run_how *how, int argc, char **argv)
 {
     struct run r = {.how = how};
     cmd_attempt_init(&r.a);
-    r.a.told = how->told;
-    r.a.told_arg = how->told_arg;
     r.a.o.spec = &r.spec;
     r.a.hold_exit = how->hold_exit;
     r.a.tell_signal = how->tell_signal;

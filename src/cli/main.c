@@ -35,10 +35,10 @@ static const struct {
     {"config", bv_cmd_config, "show the settings, and where each comes from"},
     {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
-    {"condor", bv_cmd_condor, "run a job of HTCondor that goes on in each sandbox it gets"},
     {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
     {"slurm", bv_cmd_slurm, "let jobs of Slurm go on on nodes that can run them"},
     {"gridengine", bv_cmd_gridengine, "what Grid Engine is configured with, and set it up"},
+    {"condor", bv_cmd_condor, "run the job of HTCondor, and let it go on on other machines"},
 };
 
 static void help(FILE *out)

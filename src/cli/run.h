@@ -10,8 +10,6 @@ struct cmd_run_how {
     int hold_exit;        /* exit status by which it holds the job; for all errors but that the command cannot be run
                              and that another attempt has taken over. 0 = they have their own */
     int tell_signal;      /* a death by signal is the exit status 128 + N, and no death of ours */
-    cmd_told *told;       /* called when the attempt has ended (cli/supervise.h) */
-    void *told_arg;
 };
 
 /* "bivouac run" with these arguments; the first is its name. */

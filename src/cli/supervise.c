@@ -38,10 +38,12 @@ void cmd_add_attempt(struct cmd_option *list, unsigned who, struct cmd_attempt *
     cmd_add_options(list, others);
 }
 
+/* Die of the signal that the job died of, so that whoever waits for us sees no difference; without a core dump, which
+ * would be ours and not the job's. */
 int cmd_die_of(int number)
 {
     sigset_t one;
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* the dump would be ours and not the job's */
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     signal(number, SIG_DFL);
     sigemptyset(&one);
     sigaddset(&one, number);
@@ -89,8 +91,6 @@ int cmd_supervise(const struct cmd_attempt *a)
     if (bv_sched_detect(&scheduler, &job, NULL) == 0 && scheduler)
         name_scheduler(scheduler, &job, &o);
     int rc = bv_supervise(&o, &outcome, &err);
-    if (a->told)
-        a->told(a->told_arg, &outcome, rc < 0 ? &err : NULL);
     if (rc < 0)
         return cmd_attempt_fail(a, &err);
     switch (outcome.how) {

@@ -4,18 +4,12 @@
 #include "cli/options.h"
 #include "job/supervisor.h"
 
-typedef void cmd_told(void *arg, const struct bv_outcome *outcome, const struct bv_error *err);
-
 /* What run and restart have in common: an attempt of a job, as the options of both describe it. */
 struct cmd_attempt {
     struct bv_supervise_options o; /* o.settings is `settings`; o.chdir comes from `chdir_path` at the end */
     struct bv_settings settings;
     const char *job_file; /* borrowed from the command line */
     char *chdir_path;
-    /* Called when the attempt has ended, before anything is made of it: `err` is NULL if it ended in one of the ways of
-     * `outcome`. May be NULL. */
-    cmd_told *told;
-    void *told_arg;
     int hold_exit, tell_signal; /* cli/run.h */
 };
 

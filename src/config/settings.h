@@ -74,6 +74,7 @@ struct bv_settings {
     unsigned keep;   /* generations */
     double keep_for; /* 0 = no limit */
     int keep_on_success;
+    const char *quota_job_name; /* static: what messages call quota_job if it is another's limit; NULL = quota-job */
     uint64_t quota_job, quota_user, quota_store; /* 0 = none */
 
     struct bv_source source[BV_SETTINGS_MAX]; /* in the order of the table */

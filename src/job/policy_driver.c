@@ -237,7 +237,7 @@ static void report_refused(struct supervisor *s, const char *why, const struct b
 static void make_checkpoint(struct supervisor *s, const struct bv_policy_action *a)
 {
     struct bv_error e = {0};
-    int last = a->what == BV_POLICY_LAST;
+    int last = a->what == BV_POLICY_LAST || s->options->each_ends;
     if (checkpoint_begin(s, last ? BV_LEAVE_DEAD : BV_LEAVE_RUNNING, a->timeout_s, a->why, &e) == 0) {
         s->checkpoint.by_policy = 1;
         s->checkpoint.verify = last;

@@ -117,7 +117,8 @@ static int fail_quota(const struct bv_retainer *r, const struct quota *q, uint64
 static int read_quotas(const struct bv_retainer *r, struct quota quota[3], struct bv_usage *usage, struct bv_error *err)
 {
     const struct bv_retention *p = r->policy;
-    quota[0] = (struct quota){.name = "quota-job", .whose = "", .limit = p->quota_job};
+    quota[0] =
+        (struct quota){.name = p->quota_job_name ? p->quota_job_name : "quota-job", .whose = "", .limit = p->quota_job};
     quota[1] = (struct quota){.name = "quota-user", .whose = "all jobs of this user", .limit = p->quota_user};
     quota[2] = (struct quota){.name = "quota-store", .whose = "all jobs of the store", .limit = p->quota_store};
     if (bv_usage_read(r->job, usage, err) < 0 ||

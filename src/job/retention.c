@@ -8,6 +8,7 @@ struct bv_retention bv_retention_of(const struct bv_settings *s)
         .keep_for = s->keep_for,
         .keep_on_success = s->keep_on_success,
         .quota_job = s->quota_job,
+        .quota_job_name = s->quota_job_name,
         .quota_user = s->quota_user,
         .quota_store = s->quota_store,
     };

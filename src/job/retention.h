@@ -14,6 +14,7 @@ struct bv_retention {
     unsigned keep;                               /* generations */
     double keep_for;                             /* s: a younger generation is not removed because it is one too many */
     int keep_on_success;                         /* else all go when the job has ended with status 0 */
+    const char *quota_job_name;                  /* as in struct bv_settings */
     uint64_t quota_job, quota_user, quota_store; /* bytes that all of it may take, 0 = any */
 };
 

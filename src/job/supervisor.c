@@ -27,7 +27,7 @@ void supervisor_end(struct supervisor *s, enum bv_ending how, int number)
     if (s->ended)
         return;
     s->ended = 1;
-    s->outcome = (struct bv_outcome){how, number};
+    s->outcome = (struct bv_outcome){.how = how, .number = number, .was_stopping = s->policy.policy.stopping};
 }
 
 void supervisor_fail(struct supervisor *s, const struct bv_error *e)

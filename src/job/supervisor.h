@@ -27,6 +27,8 @@ struct bv_supervise_options {
     int advice_fd;  /* SOCK_SEQPACKET on which the scheduler's watcher speaks (doc/format/control.md), the supervisor's
                        own from now on; a standard descriptor, 0 to 2, or -1 = none */
     int even_ended; /* a job that has ended goes on from its last checkpoint */
+    int each_ends;  /* each checkpoint that the policy makes ends the attempt, for a scheduler that carries it away; one
+                       that fails does not */
     /* A directory that the scheduler has renamed since, leaving a symbolic link: recorded paths may lead into it by
      * that link. A real path; NULL = none. */
     const char *moved_dir;
@@ -42,6 +44,7 @@ enum bv_ending {
 struct bv_outcome {
     enum bv_ending how;
     int number;
+    int was_stopping; /* it had been asked to end */
 };
 
 /* Returns when the attempt has ended. On failure the job does not run any more, and the last committed checkpoint is

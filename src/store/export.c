@@ -24,7 +24,6 @@ struct out {
     XXH3_state_t *digest;
     const char *what; /* "generation 7 of job J" */
     int fd, sys_errno, is_given_up;
-    int is_away;  /* give the space of packs back */
     time_t mtime; /* of all members: when the checkpoint was made, so that the same one gives the same bytes */
     uint64_t done, total;
     const struct bv_transfer_watch *watch;
@@ -110,8 +109,7 @@ static int put_file(struct out *o, const struct bv_gen *g, const char *file, uin
     struct stat st;
     bv_generation_name(g->manifest.generation, directory);
     snprintf(name, sizeof(name), "%s/%s", directory, file);
-    int mode = o->is_away ? O_RDWR : O_RDONLY;
-    autoclose int fd = openat(g->dirfd, file, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    autoclose int fd = openat(g->dirfd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return bv_fail(err, bv_read_code(errno), errno, "%s: cannot open %s", g->what, file);
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
@@ -130,9 +128,6 @@ static int put_file(struct out *o, const struct bv_gen *g, const char *file, uin
             return bv_fail(err, BV_ECORRUPT, 0, "%s: %s was cut off", g->what, file);
         if (put_bytes(o, buffer, want, err) < 0)
             return -1;
-        /* A file system that cannot make holes needs more space for a while; nothing is wrong for that. */
-        if (o->is_away && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)want) < 0)
-            o->is_away = 0;
         at += want;
         o->done += want;
         if (tell(o, "writing", err) < 0)
@@ -232,8 +227,8 @@ static int sync_out(struct out *o, struct bv_error *err)
     return fail_out(o, err);
 }
 
-static int export(const struct bv_job *j, unsigned number, int fd, int is_away, const struct bv_transfer_watch *watch,
-                  struct bv_error *err)
+int bv_export(const struct bv_job *j, unsigned number, int fd, const struct bv_transfer_watch *watch,
+              struct bv_error *err)
 {
     autogen struct bv_gen *g = NULL;
     autohold struct bv_hold hold;
@@ -245,7 +240,6 @@ static int export(const struct bv_job *j, unsigned number, int fd, int is_away, 
         return bv_fail(err, bv_read_code(errno), errno, "%s: cannot stat its manifest", g->what);
 
     struct out o = {.fd = fd,
-                    .is_away = is_away,
                     .what = g->what,
                     .mtime = st.st_mtime,
                     .watch = watch,
@@ -262,27 +256,4 @@ static int export(const struct bv_job *j, unsigned number, int fd, int is_away, 
     archive_write_free(o.archive);
     bv_digest_end(o.digest, NULL);
     return rc < 0 ? -1 : sync_out(&o, err);
-}
-
-int bv_export(const struct bv_job *j, unsigned number, int fd, const struct bv_transfer_watch *watch,
-              struct bv_error *err)
-{
-    return export(j, number, fd, 0, watch, err);
-}
-
-int bv_export_away(const struct bv_job *j, unsigned number, int fd, const struct bv_transfer_watch *watch,
-                   struct bv_error *err)
-{
-    return export(j, number, fd, 1, watch, err);
-}
-
-int bv_export_size(const struct bv_job *j, unsigned number, uint64_t *ret, struct bv_error *err)
-{
-    autogen struct bv_gen *g = NULL;
-    if (bv_gen_open(j, number, &g, err) < 0)
-        return -1;
-    *ret = g->manifest.index.size;
-    for (size_t i = 0; i < g->manifest.pack_count; i++)
-        *ret += g->manifest.packs[i].size;
-    return 0;
 }

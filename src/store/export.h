@@ -20,15 +20,6 @@ struct bv_transfer_watch {
 int bv_export(const struct bv_job *j, unsigned number, int fd, const struct bv_transfer_watch *watch,
               struct bv_error *err);
 
-/* The same, for a store that will be thrown away: what has been written gives its space back at once, so that both
- * together never take much more than one. Whatever becomes of the export, the generation, and others that share its
- * packs, are destroyed. */
-int bv_export_away(const struct bv_job *j, unsigned number, int fd, const struct bv_transfer_watch *watch,
-                   struct bv_error *err);
-
-/* How many bytes an export will have, but for some KiB. Errors: as bv_gen_open(). */
-int bv_export_size(const struct bv_job *j, unsigned number, uint64_t *ret, struct bv_error *err);
-
 struct bv_import_result {
     char job[BV_JOB_ID_MAX + 1];
     unsigned generation;
