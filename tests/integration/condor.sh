@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A job of HTCondor, moved from sandbox to sandbox as a starter does it, but without a pool: what the starter carries is
 # _bivouac.ckpt, standard output and error, and nothing else.
-# shellcheck disable=SC2317
+# shellcheck disable=SC2016,SC2317
 set -euo pipefail
 . /src/tests/integration/lib/jobs.sh
 
@@ -151,5 +151,66 @@ start_job_here
 await
 is "$status" 7 "a job that is run again behind its end says how it was"
 complete_output "again"
+forget
+# --- damage on the way ---
+# two_checkpoints: in the spool is a file with two.
+two_checkpoints()
+{
+    open_sandbox
+    start_job_here
+    until_20
+    stop
+    carry
+    open_sandbox
+    start_job_here
+    require wait_for said "bivouac: job condor-12.3 goes on from checkpoint 1" stderr
+    stop
+    carry
+}
+
+two_checkpoints
+python3 - "$spool/_bivouac.ckpt" <<'END_OF_SCRIPT'
+import sys, tarfile
+with tarfile.open(sys.argv[1]) as t:
+    m = [m for m in t.getmembers() if m.name.endswith("/pack-000002.bvp") and m.isreg()][0]
+with open(sys.argv[1], "r+b") as f:
+    f.seek(m.offset_data + m.size // 2)
+    b = f.read(1)
+    f.seek(-1, 1)
+    f.write(bytes([b[0] ^ 1]))
+END_OF_SCRIPT
+open_sandbox
+start_job_here
+ok "a damaged newest one: the job goes on from the one before, and this is said" \
+    wait_for grep -q 'goes on from checkpoint 1: newer ones do not verify' "$box/_condor_stderr"
+touch /tmp/go.$UID
+await
+is "$status" 7 "and ends as ever"
+complete_output "damaged"
+forget
+
+two_checkpoints
+printf 'no checkpoint at all' >"$spool/_bivouac.ckpt"
+open_sandbox
+start_job_here
+await
+is "$status" 104 "a file that is no checkpoint: 104"
+like "$(<"$box/_condor_stderr")" '_bivouac.ckpt cannot be used' "it says so"
+like "$(<"$work/wrapper.error")" '_bivouac.ckpt cannot be used' "to the starter, too"
+ok "and nothing was started over" test ! -e "$box/deep"
+forget
+
+# --- others ---
+ad=('checkpoint_restart = false')
+open_sandbox
+start "$wrapper" /bin/sh -c 'echo "plain $BIVOUAC_JOB"; exit 3'
+await
+is "$status" 3 "a job that does not ask for it is left alone"
+is "$(<"$box/_condor_stdout")" "plain " "and is no job of Bivouac's"
+ad=('WantDocker = true')
+open_sandbox
+start_job_here
+await
+is "$status" 115 "the docker universe is refused"
 forget
 finish_jobs
