@@ -73,6 +73,7 @@ job_checkpoint()
         job_runs || return 1
         case $status in
         101 | 103 | 112 | 116) ((SECONDS < end)) || break ;;
+        119) return 1 ;; # it has ended meanwhile
         *) break ;;
         esac
         sleep 0.05
