@@ -253,7 +253,7 @@ static int take_end(struct in *in, uint64_t size, struct bv_error *err)
 /* 1 when it was the end. */
 static int take_member(struct in *in, struct archive_entry *e, struct bv_error *err)
 {
-    const char *name = archive_entry_pathname(e), *path;
+    const char *name = archive_entry_pathname(e), *path = NULL;
     const char *link = archive_entry_hardlink(e), *to = link ? link : archive_entry_symlink(e);
     int is_job;
     if (!name || archive_entry_size(e) < 0 || archive_entry_is_encrypted(e))
