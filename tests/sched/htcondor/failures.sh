@@ -23,7 +23,6 @@ refused parallel $'universe = parallel\nmachine_count = 2' 'works for jobs of th
 refused local 'universe = local' 'works for jobs of the vanilla universe'
 refused docker $'universe = docker\ndocker_image = debian' 'works for jobs of the vanilla universe'
 refused stream 'stream_output = true' 'does not work with stream_output'
-refused destination 'checkpoint_destination = https://example.org/here' 'does not work with .*checkpoint_destination'
 
 # --- no room ----------------------------------------------------------------------------------------------------------
 
