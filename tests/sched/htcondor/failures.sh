@@ -99,5 +99,25 @@ done
 
 gate little end
 whole little 7
+
+# --- a full disk ------------------------------------------------------------------------------------------------------
+
+submit_until alice full 7 24 <<END
+checkpoint_restart = true
++BivouacInterval = 4
+request_disk = 60M
+END
+require wait_tick full 5
+fallocate -l $(($(df --output=avail -B 1 "$execute" | tail -n 1) - (2 << 20))) "$execute/filler"
+ok "a job whose sandbox is full is told so" wait_says full 'bivouac: .*[Nn]o space'
+ok "and goes on" more_ticks full
+is "$(events full 004) $(events full 012) $(checkpoint_now full)" "0 0 " "it is neither evicted nor held, and no part of a checkpoint is uploaded"
+rm "$execute/filler"
+ok "when there is room, it is checkpointed" wait_checkpoint full
+condor vacate_job full
+require wait_event full 001 2
+ok "and goes on in another sandbox" more_ticks full
+gate full end
+whole full 7
 pool_is_empty
 finish
