@@ -114,7 +114,7 @@ static void a_job_is_what_its_ads_say(void **state)
     assert_true(full.interval == 60 && full.window == 4);
     assert_int_equal(full.disk, 2048 * 1024);
     assert_int_equal(full.leave_signal, SIGINT);
-    assert_int_equal(full.private_network, 1);
+    assert_string_equal(full.network, "private");
     assert_string_equal(full.store, "/scratch");
     assert_true(full.is_listed && full.wants_checkpoint && full.name.again);
 }
@@ -130,6 +130,10 @@ static void what_cannot_work_is_refused_with_what_to_do(void **state)
         {"ClusterId = -1\nProcId = 0\n", "names no ClusterId", BV_EUSAGE},
         {ID "JobUniverse = 11\n", "parallel universe", BV_EBLOCKED},
         {ID "JobUniverse = 12\n", "local universe", BV_EBLOCKED},
+        {ID "BivouacInterval = 0\n", "BivouacInterval is no number", BV_EBLOCKED},
+        {ID "BivouacInterval = \"60\"\n", "write +BivouacInterval = 3600", BV_EBLOCKED},
+        {ID "BivouacNetwork = private\n", "write +BivouacNetwork = \"private\"", BV_EBLOCKED},
+        {ID "BivouacStore = 7\n", "BivouacStore is no path", BV_EBLOCKED},
         {ID "JobUniverse = 5\nWantDocker = true\n", "docker universe", BV_EBLOCKED},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -61,6 +61,13 @@ static const char *find(const struct bv_condor_ad *ad, const char *name, size_t 
     return found;
 }
 
+int bv_condor_ad_has(const struct bv_condor_ad *ad, const char *name)
+{
+    size_t n;
+    const char *value = find(ad, name, &n);
+    return value && !(n == 9 && strncasecmp(value, "undefined", n) == 0);
+}
+
 int bv_condor_ad_int(const struct bv_condor_ad *ad, const char *name, int64_t *ret)
 {
     char digits[32], *rest;

@@ -21,6 +21,9 @@ int bv_condor_ad_read(const char *path, struct bv_condor_ad *ret, struct bv_erro
 void bv_condor_ad_free(struct bv_condor_ad *ad);
 #define autoad __attribute__((cleanup(bv_condor_ad_free)))
 
+/* Does the ad say anything of it? */
+int bv_condor_ad_has(const struct bv_condor_ad *ad, const char *name);
+
 /* The value of an attribute; upper and lower case of its name are one. Returns 1, or 0 if there is none of this type.
  * *ret of a string is allocated. */
 int bv_condor_ad_int(const struct bv_condor_ad *ad, const char *name, int64_t *ret);

@@ -16,7 +16,7 @@ struct bv_condor_job {
     double interval;      /* s between checkpoints that are carried away */
     double window;        /* s from the signal that asks the job to leave until it is killed */
     int leave_signal;     /* SIGTERM, or what the job's ad says */
-    int private_network;  /* -1 = not said */
+    char *network;        /* as --network; NULL = not said */
     char *store;          /* where the working store is to be; NULL = in the sandbox */
     uint64_t disk;        /* bytes that the user has asked for; 0 = not said */
     int is_listed;        /* the checkpoint's file is in the job's list of outputs, so that it has to be there */

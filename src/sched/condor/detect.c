@@ -99,15 +99,27 @@ static int signal_of(const char *name)
     return SIGTERM;
 }
 
+/* What a user says to Bivouac has to mean something. Errors: BV_EBLOCKED, for which the job is held. */
+static int read_words(const struct bv_condor_ad *ad, struct bv_condor_job *ret, struct bv_error *err)
+{
+    int64_t interval = 0;
+    if (bv_condor_ad_has(ad, "BivouacInterval")) {
+        if (!bv_condor_ad_int(ad, "BivouacInterval", &interval) || interval <= 0)
+            return bv_fail(err, BV_EBLOCKED, 0,
+                           "BivouacInterval is no number of seconds: write +BivouacInterval = 3600");
+        ret->interval = (double)interval;
+    }
+    if (bv_condor_ad_has(ad, "BivouacNetwork") && !bv_condor_ad_string(ad, "BivouacNetwork", &ret->network))
+        return bv_fail(err, BV_EBLOCKED, 0, "BivouacNetwork is no word in quotes: write +BivouacNetwork = \"private\"");
+    if (bv_condor_ad_has(ad, "BivouacStore") && !bv_condor_ad_string(ad, "BivouacStore", &ret->store))
+        return bv_fail(err, BV_EBLOCKED, 0, "BivouacStore is no path in quotes: write +BivouacStore = \"/DIR\"");
+    return 0;
+}
+
 static void read_wishes(const struct bv_condor_ad *ad, struct bv_condor_job *ret)
 {
     int64_t number;
-    autofree char *network = NULL, *outputs = NULL, *kill_signal = NULL;
-    if (bv_condor_ad_int(ad, "BivouacInterval", &number) && number > 0)
-        ret->interval = (double)number;
-    if (bv_condor_ad_string(ad, "BivouacNetwork", &network))
-        ret->private_network = strcmp(network, "private") == 0;
-    bv_condor_ad_string(ad, "BivouacStore", &ret->store);
+    autofree char *outputs = NULL, *kill_signal = NULL;
     bv_condor_ad_bool(ad, "checkpoint_restart", &ret->wants_checkpoint);
     /* HTCondor's own default is an expression, and much too small: it is the size of the inputs. */
     if (bv_condor_ad_int(ad, "RequestDisk", &number) && number > 0 && number < (INT64_MAX >> 10))
@@ -152,11 +164,8 @@ static int open_sandbox(struct bv_condor_job *ret, struct bv_error *err)
 int bv_condor_job_read(struct bv_condor_job *ret, struct bv_error *err)
 {
     autoad struct bv_condor_ad ad = {0};
-    struct bv_condor_job j = {.sandbox_fd = -1,
-                              .interval = INTERVAL,
-                              .window = MACHINE_WINDOW,
-                              .leave_signal = SIGTERM,
-                              .private_network = -1};
+    struct bv_condor_job j = {
+        .sandbox_fd = -1, .interval = INTERVAL, .window = MACHINE_WINDOW, .leave_signal = SIGTERM};
     int got = read_job_ad(&ad, err);
     if (got == 0)
         return bv_fail(err, BV_EUSAGE, 0, "this is no job of HTCondor: $_CONDOR_JOB_AD is not set");
@@ -164,8 +173,9 @@ int bv_condor_job_read(struct bv_condor_job *ret, struct bv_error *err)
         return -1;
     read_wishes(&ad, &j);
     read_window(&ad, &j);
+    int rc = read_words(&ad, &j, err);
     *ret = j;
-    if (check_universe(&ad, j.name.id, err) < 0)
+    if (rc < 0 || check_universe(&ad, j.name.id, err) < 0)
         return -1;
     return open_sandbox(ret, err);
 }
@@ -174,6 +184,7 @@ void bv_condor_job_free(struct bv_condor_job *j)
 {
     free(j->sandbox);
     free(j->store);
+    free(j->network);
     close_fd(&j->sandbox_fd);
     *j = (struct bv_condor_job){.sandbox_fd = -1};
 }

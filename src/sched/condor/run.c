@@ -46,10 +46,12 @@ static int set(struct bv_settings *s, const char *key, const char *text, const c
 
 int bv_condor_settings_before(const struct bv_condor_job *j, struct bv_settings *s, struct bv_error *err)
 {
-    if (j->private_network >= 0 &&
-        set(s, "network", j->private_network ? "private" : "host", "BivouacNetwork", err) < 0)
+    if ((j->network && set(s, "network", j->network, "the job's ad", err) < 0) ||
+        (j->store && set(s, "store", j->store, "the job's ad", err) < 0)) {
+        err->code = BV_EBLOCKED; /* the job is held, as for what else is wrong with it */
         return -1;
-    return j->store ? set(s, "store", j->store, "BivouacStore", err) : 0;
+    }
+    return 0;
 }
 
 /* What a user has asked for has room for the sandbox and for the store in it. Who has asked for nothing has got what
@@ -239,6 +241,8 @@ static int visit(struct visit *v, struct bv_supervise_options *o, struct bv_outc
         return leave(v, err);
     conclude(v, end);
     bv_condor_report_send(&v->report);
+    /* A store of the user's own would keep it for ever, on a machine that the job may never see again. */
+    bv_job_delete(&v->store, v->j->name.id, NULL);
     return 0;
 }
 

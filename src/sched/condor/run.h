@@ -8,7 +8,7 @@
 int bv_condor_is_wanted(void);
 
 /* What the job's ad and sandbox make of settings that nobody nearer to the user has set: the first before
- * bv_settings_load(), the second behind it. Errors: BV_EUSAGE, BV_ESTORE. */
+ * bv_settings_load(), the second behind it. Errors: BV_EBLOCKED for what the ad says, BV_ESTORE. */
 int bv_condor_settings_before(const struct bv_condor_job *j, struct bv_settings *s, struct bv_error *err);
 int bv_condor_settings_behind(const struct bv_condor_job *j, struct bv_settings *s, struct bv_error *err);
 
