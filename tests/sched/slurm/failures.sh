@@ -73,6 +73,8 @@ scontrol update JobId="$drained" ReqNodeList=
 silent=$(ticks "$home/suspended.out" | wc -l)
 sleep 2
 is "$(ticks "$home/suspended.out" | wc -l)" "$silent" "a suspended job does nothing"
+# The controller is to be killed. It writes what it knows every few seconds, and what it has not written has not been.
+touch /tmp/before
 scontrol resume "$suspended"
 require wait_state "$suspended" RUNNING
 require wait_for has_tick "$home/suspended.out" $((silent + 50))
@@ -88,6 +90,7 @@ ok "which its supervisor is told" wait_for told_later
 # --- a controller that is down --------------------------------------------------------------------
 
 # What is asked of the controller fails meanwhile; the deadline that was known is kept.
+require wait_for test /var/spool/slurmctld/job_state -nt /tmp/before
 controller=$(</run/slurmctld.pid)
 kill -KILL "$controller"
 told()

@@ -35,7 +35,7 @@ like "$(on alice salloc --help)" '--restart-from=JOB' "and in salloc's"
 refused "an interval that is none" "every.*'often'" --checkpoint=often
 refused "a directory that is not absolute" 'absolute path' --checkpoint-dir=here
 refused "a lead that is none" "lead.*'soon'" --checkpoint-lead=soon
-refused "a network that is none" 'host or private' --checkpoint-network=mine
+refused "a network that is none" 'host, private or auto' --checkpoint-network=mine
 refused "a job that cannot be one" 'job id' --restart-from=a/b
 script_of alice bad <<'END'
 #!/bin/bash
