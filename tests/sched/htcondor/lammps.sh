@@ -38,8 +38,10 @@ melt()
 }
 
 pool_up --cpus 8
+# LAMMPS is linked with MPI, which listens on a port even in a program that runs alone.
 melt melt <<END
 checkpoint_restart = true
++BivouacNetwork = "private"
 +BivouacInterval = 6
 END
 melt reference </dev/null
