@@ -131,9 +131,10 @@ void bv_condor_report_send(const struct bv_condor_report *r)
 
 void bv_condor_report_end(int status)
 {
+    if (status < 100)
+        return;
     const struct attribute list[] = {{"BivouacProgramStatus", bv_asprintf("%d", status)}, {NULL, NULL}};
-    if (status >= 100)
-        set_all(list);
+    set_all(list);
 }
 
 void bv_condor_report_failure(const struct bv_error *e)
