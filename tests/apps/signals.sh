@@ -109,8 +109,8 @@ done
 ok "it is checkpointed and killed" job_checkpoint --kill
 status_is "$work/signals" 85 "it ended by the checkpoint"
 start_watched "$work/signals" signals "$apps/signals"
-require wait_for running signals
-# Before the restored job runs, the supervisor keeps what it gets.
+# Before that, a signal ends the restart.
+require wait_for grep -q 'job signals goes on' "$work/signals.err"
 for signal in TERM INT USR1; do
     send "$signal" "$job_pid"
     ok "after the restart SIG$signal reaches the job" wait_for has_twice "$work/signals.out" "got SIG$signal"
