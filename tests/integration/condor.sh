@@ -200,6 +200,44 @@ like "$(<"$work/wrapper.error")" '_bivouac.ckpt cannot be used' "to the starter,
 ok "and nothing was started over" test ! -e "$box/deep"
 forget
 
+# --- nothing to leave with ---
+open_sandbox
+start_job_here
+until_20
+stop
+carry
+open_sandbox
+start_job_here
+require wait_for said "bivouac: job condor-12.3 goes on from checkpoint 1" stderr
+mkdir -p "$box/_bivouac.ckpt.new/in-the-way"
+kill -TERM "$starter"
+ok "a job whose file cannot be made says that it waits for its end" \
+    wait_for grep -q 'it waits to be killed' "$box/_condor_stderr"
+like "$(<"$box/_condor_stderr")" 'cannot create _bivouac.ckpt' "and why"
+ok "which does not come by itself, as if all were well" kill -0 "$starter"
+kill -KILL "$starter"
+await
+is "$status" 137 "it is killed"
+rm -rf "$box"
+open_sandbox
+start_job_here
+ok "what the starter had before is what the job goes on from" \
+    wait_for said "bivouac: job condor-12.3 goes on from checkpoint 1" stderr
+touch /tmp/go.$UID
+await
+is "$status" 7 "to its end"
+complete_output "once more"
+forget
+
+ad=('CheckpointNumber = 0')
+open_sandbox
+start_job_here
+await
+is "$status" 118 "a job whose checkpoint has not come with it: 118"
+like "$(<"$work/wrapper.error")" 'has not come with it; nothing was started' "with the reason"
+ok "and nothing was started over" test ! -e "$box/deep"
+forget
+
 # --- others ---
 ad=('checkpoint_restart = false')
 open_sandbox

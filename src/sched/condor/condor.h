@@ -21,6 +21,7 @@ struct bv_condor_job {
     uint64_t disk;        /* bytes that the user has asked for; 0 = not said */
     int is_listed;        /* the checkpoint's file is in the job's list of outputs, so that it has to be there */
     int wants_checkpoint; /* checkpoint_restart = true */
+    int was_uploaded;     /* HTCondor has got a checkpoint of it */
 };
 
 /* Read the ads of the job in which we run. Errors: BV_EUSAGE if there is none, BV_EBLOCKED if it is one that cannot be

@@ -126,6 +126,7 @@ static void read_wishes(const struct bv_condor_ad *ad, struct bv_condor_job *ret
         ret->disk = (uint64_t)number << 10;
     if (bv_condor_ad_string(ad, "TransferOutput", &outputs))
         ret->is_listed = bv_condor_list_has(outputs, BV_CONDOR_FILE);
+    ret->was_uploaded = bv_condor_ad_int(ad, "CheckpointNumber", &number) && number >= 0;
     if (bv_condor_ad_string(ad, "KillSig", &kill_signal))
         ret->leave_signal = signal_of(kill_signal);
 }

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sched/condor/ad.h"
@@ -21,6 +23,7 @@
 #define MARGIN_PART 0.25 /* of the window, for what comes behind the last checkpoint */
 #define MARGIN_MOST 60.0 /* s */
 #define DISK_LEAST  (1u << 20)
+#define KILL_LATE   60.0 /* s that HTCondor may be late with it */
 
 /* --- settings --- */
 
@@ -228,15 +231,19 @@ static int visit(struct visit *v, struct bv_supervise_options *o, struct bv_outc
         o->spec = NULL;
         o->restart_only = o->settings->on_bad_checkpoint == BV_ON_BAD_FAIL;
     }
+    if (!a.is_job && v->j->was_uploaded && o->settings->on_bad_checkpoint == BV_ON_BAD_FAIL)
+        return bv_fail(err, BV_ENOCKPT, 0,
+                       "HTCondor has got a checkpoint of the job, but " BV_CONDOR_FILE
+                       " has not come with it; nothing was started");
     struct bv_outcome end = {.how = BV_ENDED_STOPPED};
     int rc = is_told ? 0 : bv_supervise(o, &end, err);
+    *ret = end;
     look_at_job(v);
     if (rc < 0) { /* HTCondor may yet carry away what is here */
         if (v->has_checkpoint)
             bv_condor_leave(v->j, &v->store, NULL);
         return -1;
     }
-    *ret = end;
     if (end.how == BV_ENDED_CHECKPOINTED || end.how == BV_ENDED_STOPPED)
         return leave(v, err);
     conclude(v, end);
@@ -244,6 +251,23 @@ static int visit(struct visit *v, struct bv_supervise_options *o, struct bv_outc
     /* A store of the user's own would keep it for ever, on a machine that the job may never see again. */
     bv_job_delete(&v->store, v->j->name.id, NULL);
     return 0;
+}
+
+/* At an eviction HTCondor takes whatever is here for the newest, also that there is nothing; but of a job that it has
+ * to kill it takes nothing, and keeps what it had. */
+static void wait_to_be_killed(const struct bv_condor_job *j)
+{
+    struct bv_deadline deadline = bv_deadline_in(j->window + KILL_LATE);
+    bv_warn(
+        "the job has nothing to leave with: it waits to be killed, so that HTCondor keeps the checkpoint that it has");
+    while (!bv_deadline_passed(deadline))
+        nanosleep(&(struct timespec){.tv_nsec = 200 * 1000 * 1000}, NULL);
+}
+
+static int has_file(const struct bv_condor_job *j)
+{
+    struct stat st;
+    return fstatat(j->sandbox_fd, BV_CONDOR_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int bv_condor_run(const struct bv_condor_job *j, struct bv_supervise_options *o, struct bv_outcome *ret,
@@ -257,6 +281,10 @@ int bv_condor_run(const struct bv_condor_job *j, struct bv_supervise_options *o,
     touch_outputs(j, begun);
     if (rc < 0)
         bv_condor_report_failure(&e);
+    if (rc < 0 && (is_told || ret->was_stopping) && !has_file(j)) {
+        bv_warn("%s", e.text);
+        wait_to_be_killed(j);
+    }
     bv_condor_report_free(&v.report);
     bv_store_close(&v.store);
     return rc < 0 ? bv_fail(err, e.code, 0, "%s", e.text) : 0;
