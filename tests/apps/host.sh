@@ -4,31 +4,7 @@
 # One job on four hosts that were booted at different times: a new host for every restart.
 set -euo pipefail
 . /src/tests/lib/cycle.sh
-
-# The part of the job that runs on one host, as alice: leg DIR WAY PROGRAM. Its status is that of bivouac run.
-leg()
-{
-    local dir=$1 way=$2 lines=0
-
-    shift 2
-    export BIVOUAC_STORE=$dir.store
-    checkpoint_log=$dir.checkpoint
-    [[ ! -e $dir.out ]] || lines=$(wc -l <"$dir.out")
-    job_start "$dir" travels -- "$@"
-    if [[ $way == kill ]]; then
-        wait_for lines_at_least "$dir.out" $((lines + 2)) || return
-        job_checkpoint --kill || return
-    fi
-    job_wait
-    return "$job_status"
-}
-
-if [[ ${1:-} == --leg ]]; then
-    shift
-    status=0
-    leg "$@" >&2 || status=$?
-    exit "$status"
-fi
+. /src/tests/lib/legs.sh
 
 work=/home/alice/host
 uptime=$(cut -d. -f1 /proc/uptime)

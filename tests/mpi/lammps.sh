@@ -5,27 +5,11 @@
 # shellcheck disable=SC2317 # functions are called by name
 set -euo pipefail
 . /src/tests/mpi/lib/mpi.sh
-
-# LAMMPS closes with how long it took.
-steady()
-{
-    sed -E '/^(Loop time of|Performance:|Total wall time|.*CPU use with|  create_atoms CPU)/d'
-}
-
-compare()
-{
-    local dir
-
-    for dir in ref job; do
-        steady <"$cycle_work/$dir/log.lammps" >"$cycle_work/$dir/log.steady"
-        rm "$cycle_work/$dir/log.lammps"
-    done
-    compare_dirs
-}
+. /src/tests/lib/lammps.sh
 
 for ranks in 2 4; do
     launch_with openmpi "$ranks"
-    cycle_app "lammps-$ranks" --cycles 6 --filter steady --compare compare -- \
+    cycle_app "lammps-$ranks" --cycles 6 --filter steady --compare compare_lammps -- \
         "${launch[@]}" lmp -var steps 1600 -in /src/tests/apps/data/melt.in
     ok "the trajectory has all its frames" test "$(grep -c '^ITEM: TIMESTEP' "$cycle_work/job/melt.dump")" -eq 17
 done
