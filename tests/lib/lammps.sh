@@ -13,6 +13,7 @@ compare_lammps()
     local dir
 
     for dir in ref job; do
+        # shellcheck disable=SC2154
         steady <"$cycle_work/$dir/log.lammps" >"$cycle_work/$dir/log.steady"
         rm "$cycle_work/$dir/log.lammps"
     done

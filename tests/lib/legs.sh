@@ -10,6 +10,7 @@ leg()
 
     shift 2
     export BIVOUAC_STORE=$dir.store
+    # shellcheck disable=SC2034
     checkpoint_log=$dir.checkpoint
     [[ ! -e $dir.out ]] || lines=$(wc -l <"$dir.out")
     job_start "$dir" travels -- "$@"
@@ -18,6 +19,7 @@ leg()
         job_checkpoint --kill || return
     fi
     job_wait
+    # shellcheck disable=SC2154
     return "$job_status"
 }
 
