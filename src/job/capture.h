@@ -46,13 +46,13 @@ void bv_capture_free(struct bv_capture *c);
 const json_t *bv_capture_warnings(const struct bv_capture *c);
 
 /* Put the files of a staged checkpoint back.
- * `volatiles` fills the directories that the new capsule has empty; `files` rolls back all others, moving what it
- * overwrites into `kept` (a directory of the store) and describing it in *ret_kept, an array of objects.
- * `moved_dir`: a directory into which recorded paths may lead by symbolic links (struct bv_supervise_options); or NULL.
- * `accept_changed`: go on where a recorded file has changed.
- * Errors: BV_ECHANGED (which file, and how), BV_EDENIED, BV_ECORRUPT, BV_ENOSPACE. */
+ * `volatiles` fills the directories that the new capsule has empty; `files` rolls back all others, unless one cannot
+ * be: nothing is touched then. What it overwrites goes to `kept_fd` (a directory of the store), and a description of it
+ * to the array `kept`, also when it fails later on. `moved_dir`: a directory into which recorded paths may lead by
+ * symbolic links (struct bv_supervise_options); or NULL. `accept_changed`: go on where a recorded file has changed.
+ * Errors: BV_ECHANGED (which file, and how), BV_EDENIED, BV_EHOST, BV_ECORRUPT, BV_ENOSPACE. */
 int bv_rollback_volatiles(int staging, struct bv_error *err);
-int bv_rollback_files(int staging, int kept, const char *moved_dir, int accept_changed, json_t **ret_kept,
+int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int accept_changed, json_t *kept,
                       struct bv_error *err);
 
 /* Make, in the empty directory `shadow` (open, and its absolute path), what the files of a staged checkpoint would be

@@ -198,19 +198,20 @@ static size_t match_pipes(const struct context *x, struct bv_engine_pipe pipes[3
 
 static int roll_back(struct context *x, struct bv_error *err)
 {
-    autojson json_t *kept = NULL;
+    autojson json_t *kept = json_array();
     if (bv_rollback_volatiles(x->staging, err) < 0)
         return -1;
     bv_fault_point("restart-volatile");
     int accept_changed = json_is_true(json_object_get(x->request, "accept_changed"));
-    if (bv_rollback_files(x->staging, x->kept, x->op->moved_dir, accept_changed, &kept, err) < 0)
-        return -1;
-    bv_fault_point("restart-rolled-back");
+    int rc = bv_rollback_files(x->staging, x->kept, x->op->moved_dir, accept_changed, kept, err);
+    if (rc == 0)
+        bv_fault_point("restart-rolled-back");
     /* The list may be long and the message is bounded; the files are all there. */
     json_int_t more = 0;
     for (; json_array_size(kept) > KEPT_TOLD; more++)
         json_array_remove(kept, json_array_size(kept) - 1);
-    return tell(x, json_pack("{s:s, s:O, s:I}", "is", "rolled-back", "kept", kept, "more", more), -1, err);
+    json_t *m = json_pack("{s:s, s:O, s:I}", "is", "rolled-back", "kept", kept, "more", more);
+    return tell(x, m, -1, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
 
 /* What is the same for each restore is put into `r`. */

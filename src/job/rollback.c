@@ -87,6 +87,13 @@ int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int 
     return 0;
 }
 
+int rollback_replace(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err)
+{
+    if (rollback_fill(r, e, to, err) == 0)
+        return 0;
+    return bv_wrap(err, "what was in %s since the checkpoint is kept, and another restart tries again", e->path);
+}
+
 void rollback_set_time(int fd, const struct rollback_entry *e)
 {
     struct timespec times[2] = {
@@ -193,7 +200,7 @@ static int cut(struct rollback *r, const struct rollback_entry *e, const struct 
         return 0;
     autoclose int fd = rollback_open(AT_FDCWD, e->path, O_RDWR, 0);
     if (fd < 0)
-        return bv_fail(err, BV_EDENIED, errno, "cannot open %s to cut it back", e->path);
+        return rollback_refuse(e->path, errno, err);
     if (rollback_keep(r, fd, e->size, e->path, "appended after the checkpoint", err) < 0)
         return -1;
     if (ftruncate(fd, (off_t)e->size) < 0)
@@ -206,12 +213,12 @@ static int overwrite(struct rollback *r, const struct rollback_entry *e, const s
 {
     autoclose int fd = rollback_open(AT_FDCWD, e->path, O_RDWR, 0);
     if (fd < 0)
-        return bv_fail(err, BV_EDENIED, errno, "cannot open %s to put its content back", e->path);
+        return rollback_refuse(e->path, errno, err);
     if ((uint64_t)st->st_size == e->size && rollback_same_content(r, e, fd))
         return 0;
     if (rollback_keep(r, fd, 0, e->path, "changed since the checkpoint", err) < 0)
         return -1;
-    return rollback_fill(r, e, fd, err);
+    return rollback_replace(r, e, fd, err);
 }
 
 static int changed(const struct rollback *r, const struct rollback_entry *e, const char *how, struct bv_error *err)
@@ -221,30 +228,35 @@ static int changed(const struct rollback *r, const struct rollback_entry *e, con
     return bv_fail(err, BV_ECHANGED, 0, "%s %s, and the checkpoint does not hold its content", e->path, how);
 }
 
+int rollback_check_changed(const struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
+                           const struct stat *st, struct bv_error *err)
+{
+    /* What was only read is not the job's doing, whatever has become of it; the engine refuses another size. */
+    if (e->content >= 0 || e->class == CLASS_READ_ONLY || e->class == CLASS_IN_PLACE)
+        return 0;
+    if (e->class == CLASS_RECORDED) {
+        int same = (uint64_t)st->st_size == e->size &&
+                   st->st_mtim.tv_sec * BV_NSEC_PER_SEC + st->st_mtim.tv_nsec == e->mtime_ns;
+        return same ? 0 : changed(r, e, "has changed since the checkpoint", err);
+    }
+    if ((uint64_t)st->st_size < e->size)
+        return changed(r, e, "is shorter than it was at the checkpoint", err);
+    return ends_agree(j, e, fd) ? 0 : changed(r, e, "was rewritten since the checkpoint", err);
+}
+
 static int restore_existing(struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
                             const struct stat *st, struct bv_error *err)
 {
-    switch (e->class) {
-    case CLASS_READ_ONLY: /* not the job's doing, whatever has become of it; the engine refuses another size */
+    if (rollback_check_changed(r, j, e, fd, st, err) < 0)
+        return -1;
+    if (e->class == CLASS_READ_ONLY || e->class == CLASS_RECORDED)
         return 0;
-    case CLASS_IN_PLACE:
+    if (e->class == CLASS_IN_PLACE)
         return overwrite(r, e, st, err);
-    case CLASS_RECORDED:
-        if ((uint64_t)st->st_size == e->size &&
-            st->st_mtim.tv_sec * BV_NSEC_PER_SEC + st->st_mtim.tv_nsec == e->mtime_ns)
-            return 0;
-        return changed(r, e, "has changed since the checkpoint", err);
-    case CLASS_APPEND:
-    case CLASS_SEQUENTIAL:
-        break;
-    }
     int whole = (uint64_t)st->st_size >= e->size;
     if (e->content >= 0 && !(whole && rollback_same_content(r, e, fd)))
         return overwrite(r, e, st, err);
-    if (whole && ends_agree(j, e, fd))
-        return cut(r, e, st, err);
-    return changed(r, e, whole ? "was rewritten since the checkpoint" : "is shorter than it was at the checkpoint",
-                   err);
+    return whole && ends_agree(j, e, fd) ? cut(r, e, st, err) : 0;
 }
 
 /* A scheduler that renames the job's directory leaves a link under the old name, and recorded paths go through it. This
@@ -265,17 +277,25 @@ static void follow_move(const struct rollback *r, struct rollback_entry *e)
     e->path = path;
 }
 
-static int restore_file(struct rollback *r, const json_t *j, struct rollback_entry *e, struct bv_error *err)
+int rollback_read_entry(const struct rollback *r, const json_t *j, struct rollback_entry *ret, struct bv_error *err)
 {
     const char *class_name;
-    if (bv_json_str(j, "class", &class_name, err) < 0)
+    struct rollback_entry e = {0};
+    if (bv_json_str(j, "class", &class_name, err) < 0 || rollback_parse_entry(j, &e, err) < 0)
         return -1;
     int class = capture_class_parse(class_name);
-    if (class < 0 || !bv_is_clean_path(e->path))
+    if (class < 0 || !bv_is_clean_path(e.path)) {
+        free(e.path);
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
-    e->class = (enum capture_class) class;
-    follow_move(r, e);
+    }
+    e.class = (enum capture_class) class;
+    follow_move(r, &e);
+    *ret = e;
+    return 0;
+}
 
+static int restore_file(struct rollback *r, const json_t *j, const struct rollback_entry *e, struct bv_error *err)
+{
     struct stat st;
     autoclose int fd = rollback_open(AT_FDCWD, e->path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0 && errno == ENOENT && e->content >= 0)
@@ -283,7 +303,7 @@ static int restore_file(struct rollback *r, const json_t *j, struct rollback_ent
     if (fd < 0 && errno == ENOENT)
         return bv_fail(err, BV_ECHANGED, 0, "%s is gone, and the checkpoint does not hold its content", e->path);
     if (fd < 0)
-        return bv_fail(err, errno == ELOOP ? BV_ECHANGED : BV_EDENIED, errno, "cannot open %s", e->path);
+        return rollback_refuse(e->path, errno, err);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return bv_fail(err, BV_ECHANGED, 0, "%s is not a regular file any more", e->path);
     if (restore_existing(r, j, e, fd, &st, err) < 0)
@@ -301,11 +321,10 @@ static int restore_files(struct rollback *r, const json_t *all, struct bv_error 
     for (size_t i = 0; i < json_array_size(files); i++) {
         struct rollback_entry e = {0};
         const json_t *j = json_array_get(files, i);
-        int rc = rollback_parse_entry(j, &e, err);
-        if (rc == 0)
-            rc = restore_file(r, j, &e, err);
-        free(e.path);
-        if (rc < 0)
+        if (rollback_read_entry(r, j, &e, err) < 0)
+            return -1;
+        autofree char *path = e.path;
+        if (restore_file(r, j, &e, err) < 0)
             return -1;
     }
     return 0;
@@ -348,21 +367,19 @@ int bv_rollback_volatiles(int staging, struct bv_error *err)
     return rc;
 }
 
-int bv_rollback_files(int staging, int kept, const char *moved_dir, int accept_changed, json_t **ret_kept,
+int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int accept_changed, json_t *kept,
                       struct bv_error *err)
 {
     struct rollback r = {
-        .files = -1, .kept_fd = kept, .moved_dir = moved_dir, .accept_changed = accept_changed, .kept = json_array()};
+        .files = -1, .kept_fd = kept_fd, .moved_dir = moved_dir, .accept_changed = accept_changed, .kept = kept};
     autojson json_t *all = NULL;
     int rc = begin(staging, &r, &all, err);
+    if (rc == 0)
+        rc = rollback_check(&r, all, err);
     if (rc == 0)
         rc = each_directory(&r, all, 0, err);
     if (rc == 0)
         rc = restore_files(&r, all, err);
     close_fd(&r.files);
-    if (rc < 0)
-        json_decref(r.kept);
-    else
-        *ret_kept = r.kept;
     return rc;
 }

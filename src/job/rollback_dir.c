@@ -14,8 +14,7 @@
 #include "base/mem.h"
 #include "base/name.h"
 
-/* "a/b/c", clean and relative. */
-static int is_clean_relative(const char *path)
+int rollback_is_clean_relative(const char *path)
 {
     autofree char *absolute = bv_asprintf("/%s", path);
     return path[0] && bv_is_clean_path(absolute);
@@ -68,7 +67,7 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
     struct stat st;
     autoclose int fd = rollback_open(dir, e->path, O_RDWR | O_NONBLOCK, 0);
     if (fd < 0 && errno != ENOENT)
-        return bv_fail(err, errno == ELOOP ? BV_ECHANGED : BV_EDENIED, errno, "cannot open %s", e->path);
+        return rollback_refuse(e->path, errno, err);
     if (e->content < 0 && r->stand_in)
         return rollback_create(r, dir, e->path, e, err);
     if (e->content < 0) {
@@ -90,9 +89,11 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
     if ((uint64_t)st.st_size == e->size && rollback_same_content(r, e, fd))
         return 0;
     autofree char *path = bv_asprintf("%s/%s", r->directory, e->path);
-    if (!r->fresh && rollback_keep(r, fd, 0, path, "changed since the checkpoint", err) < 0)
+    if (r->fresh)
+        return rollback_fill(r, e, fd, err);
+    if (rollback_keep(r, fd, 0, path, "changed since the checkpoint", err) < 0)
         return -1;
-    return rollback_fill(r, e, fd, err);
+    return rollback_replace(r, e, fd, err);
 }
 
 static int put_by_type(struct rollback *r, int dir, const char *type, const json_t *j, const struct rollback_entry *e,
@@ -119,8 +120,9 @@ static int put_entry(struct rollback *r, int dir, const json_t *j, json_t *seen,
     const char *type;
     if (bv_json_str(j, "type", &type, err) < 0 || rollback_parse_entry(j, &e, err) < 0)
         return -1;
-    int rc =
-        is_clean_relative(e.path) ? 0 : bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
+    int rc = rollback_is_clean_relative(e.path)
+                 ? 0
+                 : bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
     if (rc == 0) {
         bv_json_set(seen, json_string_value(json_object_get(j, "path")), json_true());
         rc = put_by_type(r, dir, type, j, &e, err);

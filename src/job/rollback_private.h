@@ -33,11 +33,31 @@ int rollback_open(int dirfd, const char *path, int flags, mode_t mode);
 int rollback_load(int staging, json_t **ret, struct bv_error *err);
 int rollback_parse_entry(const json_t *j, struct rollback_entry *ret, struct bv_error *err);
 
+/* The same, of an entry of "files": with its class, and the path where it is now. `ret->path` is the caller's. */
+int rollback_read_entry(const struct rollback *r, const json_t *j, struct rollback_entry *ret, struct bv_error *err);
+
+/* "a/b/c", clean and relative. */
+int rollback_is_clean_relative(const char *path);
+
+/* Before anything is changed: can everything that `all` asks for be put back? */
+int rollback_check(const struct rollback *r, const json_t *all, struct bv_error *err);
+
+/* BV_ECHANGED where the open file is not as recorded, and the checkpoint has no content to make it so. */
+int rollback_check_changed(const struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
+                           const struct stat *st, struct bv_error *err);
+
+/* Say why `path` cannot be opened for writing, and what to do; -1. */
+int rollback_refuse(const char *path, int sys_errno, struct bv_error *err);
+
+/* The captured content, or -1. */
 int rollback_content(const struct rollback *r, const struct rollback_entry *e);
 int rollback_same_content(const struct rollback *r, const struct rollback_entry *e, int fd);
 
 /* Make the open file `to` hold the captured content, mode and time. */
 int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
+
+/* The same, to a file of which something else was kept aside. */
+int rollback_replace(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
 void rollback_set_time(int fd, const struct rollback_entry *e);
 
 /* Copy the bytes of `fd` from `from` on to a new file in kept_fd and note it. */

@@ -8,7 +8,13 @@
 
 static int put_back(struct files_fixture *f, int accept_changed, json_t **ret_kept, struct bv_error *err)
 {
-    return bv_rollback_files(f->staging, f->kept, NULL, accept_changed, ret_kept, err);
+    json_t *kept = json_array();
+    if (bv_rollback_files(f->staging, f->kept, NULL, accept_changed, kept, err) == 0) {
+        *ret_kept = kept;
+        return 0;
+    }
+    json_decref(kept);
+    return -1;
 }
 
 /* Roll back and return what was kept aside. */
@@ -286,7 +292,7 @@ static void what_is_no_regular_file_any_more_is_refused(void **state)
     assert_fails_saying(BV_ECHANGED, "not a regular file", put_back(f, 0, &kept, &err));
     assert_int_equal(unlinkat(f->work, "log", 0), 0);
     assert_int_equal(mkdirat(f->work, "log", 0700), 0);
-    assert_fails_saying(BV_ECHANGED, "not a regular file", put_back(f, 0, &kept, &err));
+    assert_fails_saying(BV_ECHANGED, "is a directory now", put_back(f, 0, &kept, &err));
 }
 
 static void a_copy_that_is_missing_or_of_another_length_is_noticed(void **state)
@@ -551,6 +557,66 @@ static void a_link_in_the_place_of_a_staged_copy_is_not_followed(void **state)
     assert_text(f->work, "db", "x");
 }
 
+/* Two files that have changed, the second of which is on a small file system. */
+static void capture_two_file_systems(struct files_fixture *f)
+{
+    autofree char *small = path_in(f->dir, "data/small");
+    assert_int_equal(mkdirat(f->work, "small", 0700), 0);
+    assert_int_equal(mount("small", small, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k"), 0);
+    put_text(f->work, "log", "one\n");
+    put_text(f->work, "small/db", "");
+    autoclose int fd = openat(f->work, "small/db", O_RDWR | O_CLOEXEC);
+    for (off_t at = 0; at < 40960; at += 4096)
+        assert_int_equal(bv_pwrite_full(fd, "page", 4, at), 0);
+    capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0}, {"small/db", O_RDWR, 0, 0, 0});
+    append_text(f->work, "log", "two\n");
+}
+
+static void leave_two_file_systems(struct files_fixture *f)
+{
+    autofree char *small = path_in(f->dir, "data/small");
+    assert_text(f->work, "log", "one\ntwo\n");
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+}
+
+static void nothing_is_touched_where_one_file_system_is_read_only(void **state)
+{
+    struct files_fixture *f = *state;
+    json_t *kept = NULL;
+    capture_two_file_systems(f);
+    autofree char *small = path_in(f->dir, "data/small");
+    assert_int_equal(mount(NULL, small, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL), 0);
+    assert_fails_saying(BV_EDENIED, "small/db is on a file system that is read-only", put_back(f, 1, &kept, &err));
+    leave_two_file_systems(f);
+}
+
+static void nothing_is_touched_where_there_is_no_room_for_one(void **state)
+{
+    struct files_fixture *f = *state;
+    json_t *kept = NULL;
+    capture_two_file_systems(f);
+    assert_int_equal(unlinkat(f->work, "small/db", 0), 0);
+    put_text(f->work, "small/filler", "");
+    autoclose int fd = openat(f->work, "small/filler", O_RDWR | O_CLOEXEC);
+    assert_int_equal(posix_fallocate(fd, 0, 40960), 0);
+    assert_fails_saying(BV_ENOSPACE, "small/db, where", put_back(f, 1, &kept, &err));
+    assert_missing(f->work, "small/db");
+    leave_two_file_systems(f);
+}
+
+static void nothing_is_touched_where_one_was_rewritten(void **state)
+{
+    struct files_fixture *f = *state;
+    json_t *kept = NULL;
+    put_text(f->work, "log", "one\n");
+    put_large(f->work, "large", (off_t)BV_PUT_BACK_LIMIT + 1);
+    capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0}, {"large", O_WRONLY | O_APPEND, 0, 0, 0});
+    append_text(f->work, "log", "two\n");
+    put_text(f->work, "large", "short");
+    assert_fails_saying(BV_ECHANGED, "/data/large is shorter", put_back(f, 0, &kept, &err));
+    assert_text(f->work, "log", "one\ntwo\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +634,9 @@ int main(void)
         files_test(a_link_in_the_place_of_a_directory_on_the_way_is_refused),
         files_test(no_directory_is_made_where_a_link_leads),
         files_test(what_is_no_regular_file_any_more_is_refused),
+        files_test(nothing_is_touched_where_one_file_system_is_read_only),
+        files_test(nothing_is_touched_where_there_is_no_room_for_one),
+        files_test(nothing_is_touched_where_one_was_rewritten),
         files_test(a_copy_that_is_missing_or_of_another_length_is_noticed),
         files_test(a_directory_becomes_what_it_was),
         files_test(what_was_created_since_is_moved_aside),
