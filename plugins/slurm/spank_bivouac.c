@@ -30,10 +30,10 @@ SPANK_PLUGIN(bivouac, 1)
 static struct {
     /* From the options. "" = not given. */
     int on, off, steps;
-    char every[64], store[PATH_MAX], from[256], lead[64], network[16];
+    char every[64], store[PATH_MAX], from[256], lead[64], network[256];
     /* From plugstack.conf. */
     int site_on;
-    char program[PATH_MAX], site_store[PATH_MAX], site_every[64], site_lead[64], site_network[16], site_drain[16];
+    char program[PATH_MAX], site_store[PATH_MAX], site_every[64], site_lead[64], site_network[256], site_drain[16];
 } wish = {.program = BV_BINDIR "/bivouac"};
 
 /* --- values --------------------------------------------------------------------------------- */

@@ -56,7 +56,8 @@ static int supervise(struct cmd_attempt *a, const struct bv_condor_job *j, char 
     for (char **word = command; *word; word++)
         cmd_list_add(&spec.argv, bv_strdup(*word));
     bv_condor_spec(j, &spec);
-    bv_needs_apply(&a->settings, environ, &spec, &note);
+    if (bv_needs_apply(&a->settings, environ, &spec, &note, &err) < 0)
+        return fail(&err);
     a->o.note = note;
     a->o.spec = &spec;
     a->o.again = j->name.again;

@@ -47,7 +47,15 @@ static int take_pid(const char *text, void *to, struct bv_error *err)
 
 static int take_network(const char *text, void *to, struct bv_error *err)
 {
-    return bv_value_word(text, "host|private", to, err);
+    struct bv_network network;
+    if (bv_value_network(text, &network, err) < 0)
+        return -1;
+    enum bv_network_kind kind = network.kind;
+    bv_network_free(&network);
+    if (kind == BV_NETWORK_AUTO)
+        return bv_fail(err, BV_EUSAGE, 0, "write host or private, not 'auto'");
+    *(int *)to = kind == BV_NETWORK_PRIVATE;
+    return 0;
 }
 
 static int is_behind_dashes(char **argv)

@@ -117,7 +117,8 @@ static int complete(struct rehearse_options *o, char **command, struct bv_error 
     for (char **a = command; *a; a++)
         cmd_list_add(&o->spec.argv, bv_strdup(*a));
     autofree char *note = NULL;
-    bv_needs_apply(&o->settings, environ, &o->spec, &note);
+    if (bv_needs_apply(&o->settings, environ, &o->spec, &note, err) < 0)
+        return -1;
     if (note && !o->json)
         fprintf(stderr, "bivouac: %s\n", note);
     o->tell = !o->json && isatty(STDERR_FILENO);

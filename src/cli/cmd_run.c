@@ -108,7 +108,8 @@ static int complete(struct run *r, char **command, struct bv_error *err)
     r->spec.capture_limit = r->a.settings.capture_limit;
     if (set_command(r, command, err) < 0)
         return -1;
-    bv_needs_apply(&r->a.settings, environ, &r->spec, &r->note);
+    if (bv_needs_apply(&r->a.settings, environ, &r->spec, &r->note, err) < 0)
+        return -1;
     r->a.o.note = r->note;
     return 0;
 }

@@ -91,6 +91,7 @@ static void print_record(const json_t *record)
     print_line("created", json_object_get(record, "created"));
     print_line("copy of", json_object_get(record, "copy_of"));
     print_line("network", json_object_get(record, "network"));
+    print_line("tcp", json_object_get(record, "tcp"));
     print_line("tmp", json_object_get(record, "tmp"));
     print_line("kept to", json_object_get(record, "cpu_baseline"));
 

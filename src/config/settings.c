@@ -54,6 +54,7 @@ void bv_settings_free(struct bv_settings *s)
 {
     free(s->store);
     free(s->cpu_ignored);
+    bv_network_free(&s->network);
     for (size_t i = 0; i < BV_SETTINGS_MAX; i++) {
         free(s->source[i].text);
         free(s->source[i].where);
@@ -69,6 +70,7 @@ union value {
     double seconds;
     int64_t at_ns;
     struct bv_signal_actions signals;
+    struct bv_network network;
     char *text; /* allocated: of a path or of features */
 };
 
@@ -136,6 +138,8 @@ static int parse(const struct bv_settings *s, const struct bv_setting *setting, 
         return bv_value_signals(text, &ret->signals, err);
     case BV_TYPE_FEATURES:
         return bv_value_features(text, &ret->text, err);
+    case BV_TYPE_NETWORK:
+        return bv_value_network(text, &ret->network, err);
     }
     return bv_fail(err, BV_EINTERNAL, 0, "a setting without a type");
 }
@@ -169,12 +173,20 @@ static void store(struct bv_settings *s, const struct bv_setting *setting, const
     case BV_TYPE_SIGNALS:
         *(struct bv_signal_actions *)field = value->signals;
         break;
+    case BV_TYPE_NETWORK:
+        bv_network_free(field);
+        *(struct bv_network *)field = value->network;
+        break;
     }
 }
 
-static int is_allocated(const struct bv_setting *setting)
+/* Of one that does not count. */
+static void drop(const struct bv_setting *setting, union value *value)
 {
-    return setting->type == BV_TYPE_PATH || setting->type == BV_TYPE_FEATURES;
+    if (setting->type == BV_TYPE_PATH || setting->type == BV_TYPE_FEATURES)
+        free(value->text);
+    if (setting->type == BV_TYPE_NETWORK)
+        bv_network_free(&value->network);
 }
 
 int bv_settings_set(struct bv_settings *s, const struct bv_setting *setting, const char *text, enum bv_layer layer,
@@ -186,8 +198,7 @@ int bv_settings_set(struct bv_settings *s, const struct bv_setting *setting, con
         return is_file(layer) ? bv_wrap(err, "%s: %s", where, setting->key) : bv_wrap(err, "%s", where);
     int is_twice = source->layer == layer && is_file(layer);
     if (is_twice || source->layer > layer) {
-        if (is_allocated(setting))
-            free(value.text);
+        drop(setting, &value);
         return is_twice ? bv_fail(err, BV_EUSAGE, 0, "%s: %s is already set at %s", where, setting->key, source->where)
                         : 0;
     }

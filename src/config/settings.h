@@ -33,7 +33,6 @@ enum bv_on_bad_checkpoint {
     BV_ON_BAD_FRESH, /* start the command again */
 };
 
-enum bv_network { BV_NETWORK_HOST, BV_NETWORK_PRIVATE, BV_NETWORK_AUTO };
 enum bv_preload { BV_PRELOAD_NO, BV_PRELOAD_YES, BV_PRELOAD_AUTO };
 
 #define BV_SETTINGS_MAX 32
@@ -48,7 +47,8 @@ struct bv_source {
 /* Durations are in seconds, sizes in bytes. Filled by bv_settings_set() and bv_settings_load(); plain to read. */
 struct bv_settings {
     char *store; /* NULL = the user's own, ~/.bivouac */
-    int network; /* enum bv_network */
+    struct bv_network network;
+    int tcp; /* enum bv_tcp */
     int private_tmp;
     char *cpu_ignored; /* features with blanks between them, NULL = none */
     int cpu_baseline;  /* place in "none|x86-64-v2|x86-64-v3" */
@@ -91,6 +91,7 @@ enum bv_setting_type {
     BV_TYPE_TIME,     /* int64_t */
     BV_TYPE_SIGNALS,  /* struct bv_signal_actions */
     BV_TYPE_FEATURES, /* char *, allocated */
+    BV_TYPE_NETWORK,  /* struct bv_network */
 };
 
 /* Who takes it as an option. */

@@ -33,6 +33,43 @@ int bv_value_path(const char *text, char **ret, struct bv_error *err);
 /* One of the words of "host|private": *ret is its place. */
 int bv_value_word(const char *text, const char *words, int *ret, struct bv_error *err);
 
+enum bv_network_kind { BV_NETWORK_HOST, BV_NETWORK_PRIVATE, BV_NETWORK_AUTO };
+enum bv_outside { BV_OUTSIDE_NONE, BV_OUTSIDE_AUTO, BV_OUTSIDE_PASTA, BV_OUTSIDE_SLIRP4NETNS };
+
+/* The network of a job. What a private one has besides: a program that carries its connections to other hosts, or an
+ * address of its own on a bridge of the host; never both. Texts are allocated, NULL = not said. */
+struct bv_network {
+    enum bv_network_kind kind;
+    enum bv_outside outside;
+    char *address; /* "192.0.2.7/24" or "2001:db8::7/64"; comes with `bridge` */
+    char *bridge;  /* name of an interface */
+    char *gateway; /* an address of the same family */
+    char *mac;     /* "02:00:00:00:00:07" */
+};
+
+/* "host", "auto", "private" or "private,KEY=VALUE,...", with the members of struct bv_network as keys, each once.
+ * The texts in *ret are as they were written, and safe to show. */
+int bv_value_network(const char *text, struct bv_network *ret, struct bv_error *err);
+
+/* The inverse. Allocated. */
+char *bv_network_text(const struct bv_network *n);
+struct bv_network bv_network_copy(const struct bv_network *n);
+void bv_network_free(struct bv_network *n);
+
+/* "none", "auto", "pasta", "slirp4netns". Static. */
+const char *bv_outside_name(enum bv_outside outside);
+
+/* What a checkpoint does about TCP connections to outside of the job. */
+enum bv_tcp {
+    BV_TCP_REFUSE, /* there is none */
+    BV_TCP_CLOSE,  /* after a restart they are closed */
+    BV_TCP_KEEP,   /* they go with the address of the job, if the job did not go on behind the checkpoint */
+};
+#define BV_TCP_WORDS "refuse|close|keep"
+
+/* "refuse", "close", "keep". Static. */
+const char *bv_tcp_name(enum bv_tcp tcp);
+
 /* What a supervisor does when it gets a signal. */
 enum bv_signal_action {
     BV_SIGNAL_PASS, /* hand it on to the job */

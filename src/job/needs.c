@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/needs.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/mem.h"
 #include "preload/place.h"
@@ -77,11 +79,38 @@ static void add_preload(char *const *around, struct bv_spec *spec)
     add(spec, bv_asprintf("LD_PRELOAD=" BV_KEEP_LIBRARY "%s%s", others && *others ? ":" : "", others ? others : ""));
 }
 
-void bv_needs_apply(const struct bv_settings *settings, char *const *around, struct bv_spec *spec, char **ret_note)
+/* A hardware address that no machine has by itself: it is the job's wherever it goes. */
+static int make_mac(char **ret, struct bv_error *err)
+{
+    uint8_t r[5];
+    if (getrandom(r, sizeof(r), 0) != sizeof(r))
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot get random bytes");
+    *ret = bv_asprintf("02:%02x:%02x:%02x:%02x:%02x", r[0], r[1], r[2], r[3], r[4]);
+    return 0;
+}
+
+static int apply_network(const struct bv_settings *settings, enum bv_needs_of needs, struct bv_spec *spec,
+                         struct bv_error *err)
+{
+    enum bv_network_kind kind = settings->network.kind;
+    if (settings->tcp == BV_TCP_KEEP && !settings->network.address)
+        return bv_fail(err, BV_EUSAGE, 0,
+                       "--tcp keep: a connection goes only with the address that it has, so the job needs one of its "
+                       "own (--network private,address=ADDRESS/PREFIX,bridge=NAME)");
+    if (settings->tcp == BV_TCP_CLOSE || settings->network.outside != BV_OUTSIDE_NONE)
+        return bv_fail(err, BV_EUSAGE, 0, "--tcp close and outside= are not part of this version");
+    spec->private_network = kind == BV_NETWORK_PRIVATE || (kind == BV_NETWORK_AUTO && needs == BV_NEEDS_MPI);
+    spec->network = bv_network_copy(&settings->network);
+    spec->tcp = (enum bv_tcp)settings->tcp;
+    return spec->network.address && !spec->network.mac ? make_mac(&spec->network.mac, err) : 0;
+}
+
+int bv_needs_apply(const struct bv_settings *settings, char *const *around, struct bv_spec *spec, char **ret_note,
+                   struct bv_error *err)
 {
     enum bv_needs_of needs = bv_needs_of(spec->argv[0]);
-    int network = settings->network == BV_NETWORK_AUTO ? needs == BV_NEEDS_MPI : settings->network;
-    spec->private_network = network == BV_NETWORK_PRIVATE;
+    if (apply_network(settings, needs, spec, err) < 0)
+        return -1;
     /* A script that starts MPI programs is known by the network that it was given. */
     spec->preload =
         settings->preload == BV_PRELOAD_AUTO ? needs != BV_NEEDS_NOTHING || spec->private_network : settings->preload;
@@ -94,10 +123,11 @@ void bv_needs_apply(const struct bv_settings *settings, char *const *around, str
     if (spec->preload)
         add_preload(around, spec);
     *ret_note = NULL;
-    if (settings->network == BV_NETWORK_AUTO && spec->private_network)
+    if (settings->network.kind == BV_NETWORK_AUTO && spec->private_network)
         *ret_note = bv_asprintf("%s starts MPI programs: the job gets a network of its own, without the host's "
                                 "(--network host would keep that, and could not be checkpointed)",
                                 spec->argv[0]);
+    return 0;
 }
 
 char **bv_needs_merge(char *const *base, char *const *more)

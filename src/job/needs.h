@@ -22,8 +22,10 @@ enum bv_needs_of bv_needs_of(const char *command);
 
 /* Decide on the network, the library and the variables of a job that is being made, from its command and settings;
  * spec->environment may have variables already ("NAME=VALUE"), and what these or the caller's `environ` have is left
- * alone. Says in *ret_note (allocated, or NULL) what the user may not expect. */
-void bv_needs_apply(const struct bv_settings *settings, char *const *around, struct bv_spec *spec, char **ret_note);
+ * alone. Says in *ret_note (allocated, or NULL) what the user may not expect.
+ * Errors: BV_EUSAGE for settings that contradict each other. */
+int bv_needs_apply(const struct bv_settings *settings, char *const *around, struct bv_spec *spec, char **ret_note,
+                   struct bv_error *err);
 
 /* `base` with `more` in it, each instead of one of the same name. An allocated array of borrowed strings. */
 char **bv_needs_merge(char *const *base, char *const *more);

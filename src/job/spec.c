@@ -32,7 +32,16 @@ void bv_spec_free(struct bv_spec *s)
     free(s->binds);
     free(s->cwd);
     free(s->copy_of);
+    bv_network_free(&s->network);
     memset(s, 0, sizeof(*s));
+}
+
+static json_t *network_json(const struct bv_spec *s)
+{
+    struct bv_network n = s->network;
+    n.kind = s->private_network ? BV_NETWORK_PRIVATE : BV_NETWORK_HOST;
+    autofree char *text = bv_network_text(&n);
+    return json_string(text);
 }
 
 static json_t *list_json(char *const *list)
@@ -56,7 +65,9 @@ json_t *bv_spec_record(const struct bv_spec *s, const char *job_id)
     bv_json_set(r, "engine", json_string("criu"));
     bv_json_set(r, "command", list_json(s->argv));
     bv_json_set(r, "cwd", bv_json_bytes(s->cwd));
-    bv_json_set(r, "network", json_string(s->private_network ? "private" : "host"));
+    bv_json_set(r, "network", network_json(s));
+    if (s->tcp != BV_TCP_REFUSE)
+        bv_json_set(r, "tcp", json_string(bv_tcp_name(s->tcp)));
     bv_json_set(r, "tmp", json_string(s->private_tmp ? "private" : "shared"));
     if (s->cpu_baseline)
         bv_json_set(r, "cpu_baseline", json_string(bv_cpu_baseline_name(s->cpu_baseline)));
@@ -109,6 +120,33 @@ static int parse_choice(const json_t *record, const char *key, const char *no, c
     *ret = strcmp(word, yes) == 0;
     return *ret || strcmp(word, no) == 0 ? 0
                                          : bv_fail(err, BV_ECORRUPT, 0, "\"%s\" is neither %s nor %s", key, no, yes);
+}
+
+/* A Bivouac that knows less of networks refuses a record that says more, which is right: the job would miss it. */
+static int parse_network(const json_t *record, struct bv_spec *s, struct bv_error *err)
+{
+    const char *text;
+    struct bv_error why = {0};
+    if (bv_json_str(record, "network", &text, err) < 0)
+        return -1;
+    if (bv_value_network(text, &s->network, &why) < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "\"network\": %s", why.text);
+    s->private_network = s->network.kind == BV_NETWORK_PRIVATE;
+    return s->network.kind != BV_NETWORK_AUTO ? 0 : bv_fail(err, BV_ECORRUPT, 0, "\"network\" is not decided");
+}
+
+static int parse_tcp(const json_t *record, enum bv_tcp *ret, struct bv_error *err)
+{
+    const char *word;
+    int place;
+    if (!json_object_get(record, "tcp"))
+        return 0;
+    if (bv_json_str(record, "tcp", &word, err) < 0)
+        return -1;
+    if (bv_value_word(word, BV_TCP_WORDS, &place, NULL) < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "\"tcp\" is no word that is known");
+    *ret = (enum bv_tcp)place;
+    return 0;
 }
 
 /* Records of jobs that are kept to nothing do not have it. */
@@ -166,7 +204,7 @@ static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
         return bv_fail(err, BV_ESTORE, 0, "the job's record has format '%.40s', this Bivouac knows '%s'", format,
                        RECORD_FORMAT);
     if (parse_list(record, "command", &s->argv, err) < 0 || parse_path(record, "cwd", &s->cwd, err) < 0 ||
-        parse_choice(record, "network", "host", "private", &s->private_network, err) < 0 ||
+        parse_network(record, s, err) < 0 || parse_tcp(record, &s->tcp, err) < 0 ||
         parse_choice(record, "tmp", "shared", "private", &s->private_tmp, err) < 0 ||
         parse_baseline(record, &s->cpu_baseline, err) < 0 || parse_list(record, "capture", &s->capture, err) < 0 ||
         parse_list(record, "no_capture", &s->no_capture, err) < 0 ||

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "capsule/capsule.h"
+#include "config/value.h"
 #include "proc/cpu.h"
 
 /* What a job is: fixed when it is created, kept as its record (job.json) in the store. */
@@ -15,6 +16,8 @@ struct bv_spec {
     char **argv; /* NULL-terminated */
     char *cwd;   /* absolute */
     int private_network;
+    struct bv_network network; /* what a private one has besides; `kind` is said by private_network */
+    enum bv_tcp tcp;
     int private_tmp;
     enum bv_cpu_baseline cpu_baseline;
     struct bv_bind *binds;

@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/link.h"
 #include "job/needs.h"
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
@@ -442,7 +443,8 @@ static int check_baseline(const struct supervisor *s, struct bv_error *err)
 static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
-        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0)
+        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0 ||
+        bv_link_check(&s->spec.network, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)

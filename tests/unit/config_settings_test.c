@@ -118,7 +118,7 @@ static void a_file_has_keys_in_one_section(void **state)
                     BV_LAYER_JOB_FILE, &err));
     assert_float_equal(s.lease, 300, 0);
     assert_true(s.capture_limit == 1ULL << 30);
-    assert_int_equal(s.network, BV_NETWORK_PRIVATE);
+    assert_int_equal(s.network.kind, BV_NETWORK_PRIVATE);
     assert_string_equal(s.source[bv_setting_find("network") - bv_setting_table].where, "F:7");
     assert_ok(parse(&s, "", BV_LAYER_SITE, &err));
     assert_ok(parse(&s, "\xef\xbb\xbf[run]\nlease=5m", BV_LAYER_SITE, &err));
@@ -224,7 +224,7 @@ static void all_layers_come_together(void **state)
     assert_true(s.capture_limit == 4);
     assert_true(s.staging == 3);
     assert_float_equal(s.lease, 2, 0);
-    assert_int_equal(s.network, BV_NETWORK_PRIVATE);
+    assert_int_equal(s.network.kind, BV_NETWORK_PRIVATE);
     assert_int_equal(s.private_tmp, 0);
     static const struct {
         const char *key, *where;

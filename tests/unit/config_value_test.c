@@ -337,6 +337,93 @@ static void bad_features_are_refused(void **state)
     }
 }
 
+static void a_network_is_a_kind_and_what_a_private_one_has(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *again; /* NULL = the same */
+        struct bv_network network;
+    } good[] = {
+        {"host", NULL, {.kind = BV_NETWORK_HOST}},
+        {"auto", NULL, {.kind = BV_NETWORK_AUTO}},
+        {"private", NULL, {.kind = BV_NETWORK_PRIVATE}},
+        {"private,outside=none", "private", {.kind = BV_NETWORK_PRIVATE}},
+        {"private,outside=auto", NULL, {.kind = BV_NETWORK_PRIVATE, .outside = BV_OUTSIDE_AUTO}},
+        {"private,outside=pasta", NULL, {.kind = BV_NETWORK_PRIVATE, .outside = BV_OUTSIDE_PASTA}},
+        {"private,outside=slirp4netns", NULL, {.kind = BV_NETWORK_PRIVATE, .outside = BV_OUTSIDE_SLIRP4NETNS}},
+        {"private,mac=02:00:aB:00:00:07,gateway=192.0.2.1,bridge=br-0.7_x,address=192.0.2.7/24",
+         "private,address=192.0.2.7/24,bridge=br-0.7_x,gateway=192.0.2.1,mac=02:00:aB:00:00:07",
+         {BV_NETWORK_PRIVATE, BV_OUTSIDE_NONE, (char *)"192.0.2.7/24", (char *)"br-0.7_x", (char *)"192.0.2.1",
+          (char *)"02:00:aB:00:00:07"}},
+        {"private,address=2001:db8::7/128,bridge=exactly15bytes_,gateway=fe80::1",
+         NULL,
+         {BV_NETWORK_PRIVATE, BV_OUTSIDE_NONE, (char *)"2001:db8::7/128", (char *)"exactly15bytes_", (char *)"fe80::1",
+          NULL}},
+    };
+    for (size_t i = 0; i < COUNT(good); i++) {
+        struct bv_network n = {0};
+        assert_ok(bv_value_network(good[i].text, &n, &err));
+        struct bv_network copy = bv_network_copy(&n);
+        autofree char *text = bv_network_text(&n), *wanted = bv_network_text(&good[i].network),
+                      *copied = bv_network_text(&copy);
+        assert_string_equal(text, good[i].again ? good[i].again : good[i].text);
+        assert_string_equal(text, wanted);
+        assert_string_equal(text, copied);
+        bv_network_free(&n);
+        bv_network_free(&copy);
+    }
+}
+
+static void a_bad_network_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } bad[] = {
+        {"", "write host, private or auto, not ''"},
+        {"bridge", "not 'bridge'"},
+        {" host", "not ' host'"},
+        {"private,", "'' is nothing that a private network has"},
+        {"private,outside", "'outside' is nothing"},
+        {"private,dns=1.1.1.1", "'dns=1.1.1.1' is nothing"},
+        {"private,out=pasta", "is nothing"},
+        {"private,outside=", "outside: write none, auto, pasta or slirp4netns, not ''"},
+        {"private,outside=vpn", "not 'vpn'"},
+        {"private,outside=none,outside=none", "outside is there twice"},
+        {"host,outside=none", "only a private network has keys"},
+        {"auto,outside=pasta", "only a private network has keys"},
+        {"private,outside=pasta,address=192.0.2.7/24,bridge=b", "two ways"},
+        {"private,address=192.0.2.7/24", "add bridge=NAME"},
+        {"private,bridge=b", "bridge= is of a job that has an address"},
+        {"private,gateway=192.0.2.1", "gateway= is of a job"},
+        {"private,mac=02:00:00:00:00:07", "mac= is of a job"},
+        {"private,address=192.0.2.7,bridge=b", "'192.0.2.7' is no ADDRESS/PREFIX"},
+        {"private,address=192.0.2.7/0,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=192.0.2.7/33,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=192.0.2.7/2x,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=192.0.2/24,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=::1/129,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=/24,bridge=b", "is no ADDRESS/PREFIX"},
+        {"private,address=192.0.2.7/24,bridge=", "'' is no name of a bridge"},
+        {"private,address=192.0.2.7/24,bridge=sixteen_bytes_16", "is no name of a bridge"},
+        {"private,address=192.0.2.7/24,bridge=../x", "is no name of a bridge"},
+        {"private,address=192.0.2.7/24,bridge=..", "is no name of a bridge"},
+        {"private,address=192.0.2.7/24,bridge=a b", "is no name of a bridge"},
+        {"private,address=192.0.2.7/24,bridge=b,gateway=x", "'x' is no address"},
+        {"private,address=192.0.2.7/24,bridge=b,gateway=::1", "must both be of IPv4"},
+        {"private,address=192.0.2.7/24,bridge=b,mac=02:00:00:00:00", "is no hardware address"},
+        {"private,address=192.0.2.7/24,bridge=b,mac=02-00-00-00-00-07", "is no hardware address"},
+        {"private,address=192.0.2.7/24,bridge=b,mac=03:00:00:00:00:07", "is no hardware address"},
+        {"private,address=192.0.2.7/24,bridge=b,mac=00:00:00:00:00:00", "is no hardware address"},
+        {"private,address=192.0.2.7/24,bridge=b,mac=0g:00:00:00:00:00", "is no hardware address"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct bv_network n = {.mac = (char *)"untouched"};
+        assert_fails_saying(BV_EUSAGE, bad[i].why, bv_value_network(bad[i].text, &n, &err));
+        assert_string_equal(n.mac, "untouched");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +442,8 @@ int main(void)
         cmocka_unit_test(bad_signals_are_refused),
         cmocka_unit_test(features_are_names_behind_a_word),
         cmocka_unit_test(bad_features_are_refused),
+        cmocka_unit_test(a_network_is_a_kind_and_what_a_private_one_has),
+        cmocka_unit_test(a_bad_network_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

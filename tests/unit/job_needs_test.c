@@ -46,7 +46,7 @@ static int has(char *const *list, const char *string)
 static struct bv_spec applied(const char *command, int network, int preload, const char *own, char *const *around,
                               char **ret_note)
 {
-    const struct bv_settings settings = {.network = network, .preload = preload};
+    const struct bv_settings settings = {.network = {.kind = (enum bv_network_kind)network}, .preload = preload};
     struct bv_spec spec = {0};
     spec.argv = bv_alloc(2 * sizeof(char *));
     spec.argv[0] = bv_strdup(command);
@@ -54,7 +54,7 @@ static struct bv_spec applied(const char *command, int network, int preload, con
         spec.environment = bv_alloc(2 * sizeof(char *));
         spec.environment[0] = bv_strdup(own);
     }
-    bv_needs_apply(&settings, around, &spec, ret_note);
+    assert_ok(bv_needs_apply(&settings, around, &spec, ret_note, &err));
     return spec;
 }
 
@@ -114,9 +114,32 @@ static void variables_take_the_place_of_others(void **state)
     assert_null(same[4]);
 }
 
+static void a_job_with_an_address_has_a_hardware_address_and_may_keep_connections(void **state)
+{
+    (void)state;
+    char *none[] = {NULL}, *argv[] = {(char *)"sh", NULL};
+    struct bv_settings settings = {.preload = BV_PRELOAD_NO, .tcp = BV_TCP_KEEP};
+    struct bv_spec refused = {.argv = argv}, spec = {.argv = argv};
+    char *note;
+    assert_fails_saying(BV_EUSAGE, "--tcp keep: ", bv_needs_apply(&settings, none, &refused, &note, &err));
+    assert_ok(bv_value_network("private,address=192.0.2.7/24,bridge=b", &settings.network, &err));
+    assert_ok(bv_needs_apply(&settings, none, &spec, &note, &err));
+    assert_int_equal(spec.private_network, 1);
+    assert_int_equal(spec.tcp, BV_TCP_KEEP);
+    struct bv_network again;
+    autofree char *text = bv_network_text(&spec.network);
+    assert_ok(bv_value_network(text, &again, &err)); /* the one that was made is one that can be said */
+    assert_non_null(again.mac);
+    bv_network_free(&again);
+    bv_network_free(&settings.network);
+    spec.argv = NULL;
+    bv_spec_free(&spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_with_an_address_has_a_hardware_address_and_may_keep_connections),
         cmocka_unit_test(a_command_is_known_by_its_name),
         cmocka_unit_test(what_nobody_has_said_follows_from_the_command),
         cmocka_unit_test(what_is_set_is_left_alone),

@@ -28,6 +28,8 @@ static void a_record_becomes_the_same_job_again(void **state)
         .argv = argv,
         .cwd = (char *)"/home/a/\xc3\xa9",
         .private_network = 1,
+        .network = {.address = (char *)"2001:db8::7/64", .bridge = (char *)"br0", .mac = (char *)"02:00:00:00:00:07"},
+        .tcp = BV_TCP_KEEP,
         .private_tmp = 1,
         .cpu_baseline = BV_CPU_X86_64_V3,
         .binds = binds,
@@ -49,6 +51,11 @@ static void a_record_becomes_the_same_job_again(void **state)
     assert_null(got.argv[4]);
     assert_string_equal(got.cwd, spec.cwd);
     assert_int_equal(got.private_network, 1);
+    assert_string_equal(got.network.address, "2001:db8::7/64");
+    assert_string_equal(got.network.bridge, "br0");
+    assert_null(got.network.gateway);
+    assert_string_equal(got.network.mac, "02:00:00:00:00:07");
+    assert_int_equal(got.tcp, BV_TCP_KEEP);
     assert_int_equal(got.private_tmp, 1);
     assert_int_equal(got.cpu_baseline, BV_CPU_X86_64_V3);
     assert_int_equal(got.bind_count, 2);
@@ -131,7 +138,12 @@ static void a_hostile_record_is_refused_and_leaves_the_result_alone(void **state
         {"cwd", "\"relative\"", BV_ECORRUPT, "\"cwd\" is no clean"},
         {"cwd", "\"/a/../../etc\"", BV_ECORRUPT, "\"cwd\" is no clean"},
         {"cwd", "\"/a/%2E%2E/etc\"", BV_ECORRUPT, "\"cwd\" is no clean"},
-        {"network", "\"none\"", BV_ECORRUPT, "\"network\" is neither host nor private"},
+        {"network", "\"none\"", BV_ECORRUPT, "\"network\": write host, private or auto, not 'none'"},
+        {"network", "\"auto\"", BV_ECORRUPT, "\"network\" is not decided"},
+        {"network", "\"host,outside=pasta\"", BV_ECORRUPT, "only a private network has keys"},
+        {"network", "\"private,address=::/0,bridge=b\"", BV_ECORRUPT, "is no ADDRESS/PREFIX"},
+        {"tcp", "\"later\"", BV_ECORRUPT, "\"tcp\" is no word that is known"},
+        {"tcp", "1", BV_ECORRUPT, "\"tcp\""},
         {"network", "true", BV_ECORRUPT, "\"network\""},
         {"tmp", "\"host\"", BV_ECORRUPT, "\"tmp\" is neither shared nor private"},
         {"cpu_baseline", "\"x86-64-v9\"", BV_ECORRUPT, "\"cpu_baseline\" is no level"},
