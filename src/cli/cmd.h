@@ -29,6 +29,7 @@ int bv_cmd_import(int argc, char **argv);
 int bv_cmd_config(int argc, char **argv);
 int bv_cmd_doctor(int argc, char **argv);
 int bv_cmd_preflight(int argc, char **argv);
+int bv_cmd_matrix(int argc, char **argv);
 int bv_cmd_rehearse(int argc, char **argv);
 int bv_cmd_lsf(int argc, char **argv);
 int bv_cmd_slurm(int argc, char **argv);

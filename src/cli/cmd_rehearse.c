@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/interrupt.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
@@ -230,13 +231,8 @@ static void die_of(int number, const sigset_t *mask)
 
 static int set_up(struct rehearsal *r, struct bv_error *err)
 {
-    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     const struct rehearse_options *o = r->options;
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaddset(&set, numbers[i]);
-    if (sigprocmask(SIG_BLOCK, &set, &r->mask) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+    if (bv_interrupt_block(&r->mask) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot prepare the rehearsal");
     if (bv_scratch_create(o->scratch, "bivouac-rehearsal", &r->scratch, err) < 0)
         return -1;

@@ -10,11 +10,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -89,33 +89,8 @@ struct trial_run {
 
 static pid_t spawn(const struct trial_run *t, const char *const *argv)
 {
-    pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int log = openat(t->dir, LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (null >= 0 && log >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(log, 2) >= 0)
-        execv(t->self, (char *const *)argv);
-    _exit(127);
-}
-
-/* Wait for a child to end; its exit status, 128 + signal, or -1 at the deadline, when it is killed. */
-static int await(pid_t pid)
-{
-    struct bv_deadline deadline = bv_deadline_in(STEP_TIMEOUT);
-    int status;
-    for (;;) {
-        pid_t got = waitpid(pid, &status, WNOHANG);
-        if (got == pid)
-            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        if (got < 0 || bv_deadline_passed(deadline))
-            break;
-        nap();
-    }
-    kill(pid, SIGKILL); /* its capsule goes with it */
-    waitpid(pid, NULL, 0);
-    return -1;
+    autoclose int log = openat(t->dir, LOG, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return bv_child_start(&(struct bv_child){.path = t->self, .argv = argv, .dir = -1, .out = -1, .err = log});
 }
 
 static int fail_status(struct bv_error *err, enum bv_code code, const char *what, int status)
@@ -133,8 +108,7 @@ static int await_ready(struct trial_run *t, struct bv_error *err)
         int status;
         if (waitpid(t->supervisor, &status, WNOHANG) == t->supervisor) {
             t->supervisor = 0;
-            return fail_status(err, BV_EHOST, "bivouac run",
-                               WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+            return fail_status(err, BV_EHOST, "bivouac run", bv_child_status(status));
         }
         if (bv_deadline_passed(deadline))
             return bv_fail(err, BV_ETIMEOUT, 0, "the program did not start within %d s", STEP_TIMEOUT);
@@ -147,7 +121,7 @@ static int await_supervisor(struct trial_run *t)
 {
     pid_t pid = t->supervisor;
     t->supervisor = 0;
-    return await(pid);
+    return bv_child_wait(pid, STEP_TIMEOUT); /* its capsule goes with it */
 }
 
 static int try_all(struct trial_run *t, struct bv_error *err)
@@ -162,7 +136,7 @@ static int try_all(struct trial_run *t, struct bv_error *err)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
     if (await_ready(t, err) < 0)
         return -1;
-    int status = await(spawn(t, checkpoint));
+    int status = bv_child_wait(spawn(t, checkpoint), STEP_TIMEOUT);
     if (status != 0)
         return fail_status(err, BV_EENGINE, "bivouac checkpoint", status);
     status = await_supervisor(t);

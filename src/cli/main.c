@@ -35,6 +35,7 @@ static const struct {
     {"config", bv_cmd_config, "show the settings, and where each comes from"},
     {"rehearse", bv_cmd_rehearse, "try checkpoints and restarts of a command, and compare"},
     {"doctor", bv_cmd_doctor, "say whether this host is able, and what to do"},
+    {"matrix", bv_cmd_matrix, "try on this host what can be checkpointed, and print the table"},
     {"lsf", bv_cmd_lsf, "what queues of LSF are configured with"},
     {"slurm", bv_cmd_slurm, "let jobs of Slurm go on on nodes that can run them"},
     {"gridengine", bv_cmd_gridengine, "what Grid Engine is configured with, and set it up"},

@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/fork.h"
+#include "base/interrupt.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "job/client.h"
@@ -21,30 +22,18 @@
 #define CHECKPOINT_TIMEOUT 180.0 /* s */
 #define REAP_TIMEOUT       30.0  /* s until a killed capsule is gone; the kernel does it in milliseconds */
 
-#define SOCKET_DIR_MAX 80 /* bytes: the address of a socket has 108 */
-
 /* How an attempt ended, through a pipe. */
 struct report {
     struct bv_outcome outcome;
     struct bv_error failure; /* code != 0: Bivouac could not run it */
 };
 
-static int take_signal(struct rehearsal *r, long nsec)
-{
-    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaddset(&set, numbers[i]);
-    int number = sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = nsec});
-    if (number > 0)
-        r->interrupted = number;
-    return r->interrupted;
-}
-
 int rehearse_nap(struct rehearsal *r, struct bv_error *err)
 {
-    if (take_signal(r, 10000000))
+    int number = bv_interrupt_nap(10000000);
+    if (number)
+        r->interrupted = number;
+    if (r->interrupted)
         return bv_fail(err, BV_EINTERNAL, 0, "interrupted by the signal %s", strsignal(r->interrupted));
     if (bv_deadline_passed(r->deadline))
         return bv_fail(err, BV_ETIMEOUT, 0,
@@ -73,10 +62,7 @@ static int set_up(const struct rehearsal *r, struct bv_error *err)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open the job's standard files in %s", r->scratch.path);
     if (chdir(r->spec.cwd) < 0)
         return bv_fail(err, BV_ENODIR, errno, "cannot enter %s", r->spec.cwd);
-    /* The supervisor's socket goes when the scratch directory goes, unless its name would be too long. */
-    autofree char *run = bv_asprintf("%s/run", r->scratch.path);
-    if (strlen(run) < SOCKET_DIR_MAX && (mkdir(run, 0700) == 0 || errno == EEXIST))
-        setenv("BIVOUAC_RUNTIME_DIR", run, 1);
+    bv_scratch_sockets(&r->scratch);
     /* The only directory for temporary files that it can write to. */
     return setenv("TMPDIR", "/tmp", 1);
 }
@@ -138,14 +124,7 @@ void rehearse_crash(struct rehearse_attempt *a)
         return;
     kill(a->pid, SIGKILL);
     /* Its capsule becomes ours to reap, and is reaped when nothing is left in it. */
-    struct bv_deadline patience = bv_deadline_in(REAP_TIMEOUT);
-    for (;;) {
-        pid_t got = waitpid(-1, NULL, WNOHANG);
-        if ((got < 0 && errno != EINTR) || bv_deadline_passed(patience))
-            break;
-        if (got <= 0)
-            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
+    bv_child_wait_all(REAP_TIMEOUT);
     close_fd(&a->report);
     a->pid = 0;
 }

@@ -6,32 +6,20 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "proc/tree.h"
 
 #define GRACE 5.0 /* s between SIGTERM and SIGKILL, and between that and giving up */
 
-/* Signals that would end us and leave the command behind; they are taken by nap() instead. */
-static void interruptions(sigset_t *ret)
-{
-    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    sigemptyset(ret);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaddset(ret, numbers[i]);
-}
-
-/* Returns the number of a signal that should have ended us, or 0. */
+/* Returns the number of a signal that should have ended us, and would have left the command behind; or 0. */
 static int nap(void)
 {
-    sigset_t set;
-    interruptions(&set);
-    int number = sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 10000000});
-    return number > 0 ? number : 0;
+    return bv_interrupt_nap(10000000);
 }
 
 /* In the child: becomes the command, or says why not. A session of its own keeps it from our terminal, which is not the
@@ -56,9 +44,9 @@ int trial_start(char **command, int quiet, struct trial *ret, struct bv_error *e
         return bv_fail(err, BV_EINTERNAL, errno, "cannot start %s", command[0]);
     autoclose int report = ends[0], child_end = ends[1];
 
-    sigset_t set, mask;
-    interruptions(&set);
-    sigprocmask(SIG_BLOCK, &set, &mask);
+    sigset_t mask;
+    if (bv_interrupt_block(&mask) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot start %s", command[0]);
     pid_t pid = fork();
     if (pid < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot start %s", command[0]);

@@ -15,6 +15,8 @@
 #define LOCK_NAME "lock"
 #define SUFFIX    7 /* "-XXXXXX" */
 
+#define SOCKET_DIR_MAX 80 /* bytes: the address of a socket has 108 */
+
 /* Directories that were made read-only can still be emptied by their owner. Best effort: the removal will tell. */
 static void open_up(int dirfd, const char *name, int depth)
 {
@@ -103,4 +105,11 @@ void bv_scratch_remove(struct bv_scratch *s)
     if (remove_all(AT_FDCWD, s->path, &err) < 0)
         bv_warn("cannot remove %s: %s", s->path, err.text);
     bv_scratch_keep(s);
+}
+
+void bv_scratch_sockets(const struct bv_scratch *s)
+{
+    autofree char *run = bv_asprintf("%s/run", s->path);
+    if (strlen(run) < SOCKET_DIR_MAX && (mkdir(run, 0700) == 0 || errno == EEXIST))
+        setenv("BIVOUAC_RUNTIME_DIR", run, 1);
 }

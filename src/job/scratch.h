@@ -22,5 +22,9 @@ void bv_scratch_remove(struct bv_scratch *s);
 /* Remove `name` in it, whatever modes that has. Errors: as bv_remove_tree(). */
 int bv_scratch_drop(const struct bv_scratch *s, const char *name, struct bv_error *err);
 
+/* From now on control sockets of this process and its children go into it, and so go when it goes; unless their names
+ * would be too long. */
+void bv_scratch_sockets(const struct bv_scratch *s);
+
 /* Let go of it, and leave it there. */
 void bv_scratch_keep(struct bv_scratch *s);

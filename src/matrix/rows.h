@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "matrix/matrix.h"
+
+/* The tables of rows, one for each file rows_*.c; each ends with a row without a name. */
+extern const struct matrix_row matrix_rows_process[];
+extern const struct matrix_row matrix_rows_moved[];

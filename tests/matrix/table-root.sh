@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# testbed: root
+# The whole table, as root: each row has the outcome that is recorded.
+set -euo pipefail
+. /src/tests/matrix/lib/table.sh
+
+table_is_as_recorded
+finish
