@@ -47,8 +47,10 @@ struct matrix_row {
     const char *const *argv;       /* of the job; "@NAME" is the program NAME of ours */
     const char *const *options;    /* for bivouac run; may be NULL */
     const char *needs;             /* programs in $PATH, with blanks between them, "a|b" = one of them; may be NULL */
-    const char *const *within;     /* begins the commands run and restart, as a container would; "@NAME" as above */
-    const char *const *restart_in; /* ... restart only */
+    const char *const *prepare;    /* is run before, in the directory; if it fails, the row is not here; may be NULL */
+    const char *const *beside;     /* runs outside of the job while that runs; ends when it is killed; may be NULL */
+    const char *const *run_in;     /* begins the command "bivouac run", as a container would; may be NULL */
+    const char *const *restart_in; /* ... "bivouac restart"; both may end with 77 when this machine cannot do it */
     const char *lost; /* topic of the finding that says what the program finds lost; NULL = nothing may be */
     enum matrix_flow flow;
 };

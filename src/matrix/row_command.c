@@ -76,6 +76,30 @@ static int started(pid_t pid, const char *work, struct row_attempt *ret, struct 
     return 0;
 }
 
+int row_prepare(struct row_run *r, struct bv_error *err)
+{
+    autowords struct words w = {0};
+    autoclose int log = open_log(r);
+    if (!r->row->prepare)
+        return 0;
+    add_list(r, &w, r->row->prepare);
+    int status = bv_child_wait(start(r, &w, ROW_WORK, log, log), bv_deadline_ms(r->deadline) / 1000.0);
+    if (status != 0)
+        return bv_fail(err, BV_ENOEXEC, 0, "'%s' ended with status %d", r->row->prepare[0], status);
+    return 0;
+}
+
+int row_start_beside(struct row_run *r, pid_t *ret, struct bv_error *err)
+{
+    autowords struct words w = {0};
+    autoclose int log = open_log(r);
+    if (!r->row->beside)
+        return 0;
+    add_list(r, &w, r->row->beside);
+    *ret = start(r, &w, ROW_WORK, log, log);
+    return *ret < 0 ? bv_fail(err, BV_ENOEXEC, errno, "cannot start %s", r->row->beside[0]) : 0;
+}
+
 int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err)
 {
     static const char *const settings[] = {"--every", "off", "--requeue-exit", "85", NULL};
@@ -84,7 +108,7 @@ int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err)
     autoclose int out = openat(work, ROW_OUT, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0 || out < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create files in %s", r->dir);
-    add_list(r, &w, r->row->within);
+    add_list(r, &w, r->row->run_in);
     add(&w, r->m->self);
     add(&w, "run");
     add(&w, "--store");
@@ -103,7 +127,6 @@ static int start_restart(struct row_run *r, const char *work, const char *copy, 
 {
     autowords struct words w = {0};
     autoclose int log = open_log(r);
-    add_list(r, &w, r->row->within);
     add_list(r, &w, r->row->restart_in);
     add(&w, r->m->self);
     add(&w, "restart");

@@ -35,6 +35,10 @@ struct row_attempt {
 
 /* --- row_command.c: what we start, and what they say --- */
 
+/* What the row prepares and has beside it. `ret` is 0 where there is nothing beside. Errors: BV_ENOEXEC. */
+int row_prepare(struct row_run *r, struct bv_error *err);
+int row_start_beside(struct row_run *r, pid_t *ret, struct bv_error *err);
+
 /* bivouac run, in DIR/work. */
 int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err);
 /* bivouac restart, until the job is restored or that has failed; the job is in DIR/`work` now, and is `copy` if that is

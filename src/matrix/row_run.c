@@ -75,6 +75,10 @@ static int fail_end(struct row_run *r, const struct row_attempt *a, const char *
         r->result->outcome = MATRIX_REFUSED;
         return bv_fail(err, (enum bv_code)a->status, 0, "%s", complaint);
     }
+    if (a->status == STATUS_NOT_HERE) {
+        r->result->outcome = MATRIX_NOT_HERE;
+        return bv_fail(err, BV_EHOST, 0, "%s", words);
+    }
     const char *text = a->status >= BV_CHECKPOINTED && complaint[0] ? complaint : words;
     return bv_fail(err, BV_EENGINE, 0, "%s the job ended with status %d: %s", when, a->status, text);
 }
@@ -84,11 +88,7 @@ static int await_ready(struct row_run *r, struct row_attempt *a, struct bv_error
     int said = row_await_word(r, a, "ready", err);
     if (said != 0)
         return said < 0 ? -1 : 0;
-    if (a->status != STATUS_NOT_HERE)
-        return fail_end(r, a, "before it was ready", err);
-    autofree char *words = row_last_words(r, a->work);
-    r->result->outcome = MATRIX_NOT_HERE;
-    return bv_fail(err, BV_EHOST, 0, "%s", words);
+    return fail_end(r, a, "before it was ready", err);
 }
 
 /* It ends as it should, or the program says what is lost, and preflight did before. */
@@ -199,6 +199,14 @@ static int play_crash(struct row_run *r, struct row_attempt a[2], struct bv_erro
     return go_on(r, ROW_WORK, &a[0], err);
 }
 
+static int prepare(struct row_run *r, pid_t *beside, struct bv_error *err)
+{
+    if (row_prepare(r, err) == 0 && row_start_beside(r, beside, err) == 0)
+        return 0;
+    r->result->outcome = MATRIX_NOT_HERE;
+    return -1;
+}
+
 static int play(struct row_run *r, struct row_attempt a[2], struct bv_error *err)
 {
     static int (*const flows[])(struct row_run *, struct row_attempt[2], struct bv_error *) = {
@@ -257,10 +265,12 @@ void matrix_row_run(const struct matrix *m, const struct matrix_row *row, struct
 {
     struct bv_error err = {0};
     struct row_attempt attempt[2] = {0};
+    pid_t beside = 0;
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
     *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .frozen = -1, .done = 1};
     struct row_run r = {.m = m, .row = row, .result = ret, .dirfd = -1, .deadline = bv_deadline_in(m->timeout)};
-    if (check_needs(&r, &err) < 0 || set_up(&r, &err) < 0 || play(&r, attempt, &err) < 0) {
+    if (check_needs(&r, &err) < 0 || set_up(&r, &err) < 0 || prepare(&r, &beside, &err) < 0 ||
+        play(&r, attempt, &err) < 0) {
         snprintf(ret->text, sizeof(ret->text), "%s", err.text);
         if (ret->outcome == MATRIX_WORKS || ret->outcome == MATRIX_LOST)
             ret->outcome = MATRIX_FAILS;
@@ -270,6 +280,8 @@ void matrix_row_run(const struct matrix *m, const struct matrix_row *row, struct
     for (size_t i = 0; i < 2; i++)
         if (attempt[i].pid > 0)
             kill(attempt[i].pid, SIGKILL);
+    if (beside > 0)
+        kill(beside, SIGKILL);
     row_crash(&attempt[0]);
     close_fd(&r.dirfd);
     free(r.dir);

@@ -230,6 +230,21 @@ static void timers(void)
               "a timerfd has another interval or has ticked: %ld s left", (long)fd_left.it_value.tv_sec);
 }
 
+/* Clocks of a host that was booted at another time. */
+static void clocks(void)
+{
+    static const clockid_t all[] = {CLOCK_MONOTONIC, CLOCK_BOOTTIME};
+    struct timespec before[2], now;
+    for (int i = 0; i < 2; i++)
+        row_must(clock_gettime(all[i], &before[i]) == 0);
+    row_ready();
+    for (int i = 0; i < 2; i++) {
+        row_must(clock_gettime(all[i], &now) == 0);
+        long step = (long)(now.tv_sec - before[i].tv_sec);
+        row_check(step >= 0 && step < 3600, "the %s clock has jumped by %ld s", i ? "boottime" : "monotonic", step);
+    }
+}
+
 static void limits(void)
 {
     struct rlimit files = {.rlim_cur = 123, .rlim_max = 456}, got = {0};
@@ -299,9 +314,8 @@ static void terminal(void)
 }
 
 static const struct row_case cases[] = {
-    {"serial", serial},     {"threads", threads},   {"fork-tree", fork_tree},
-    {"signals", signals},   {"timers", timers},     {"limits", limits},
-    {"sessions", sessions}, {"terminal", terminal}, {NULL},
+    {"serial", serial}, {"threads", threads},   {"fork-tree", fork_tree}, {"signals", signals},   {"timers", timers},
+    {"limits", limits}, {"sessions", sessions}, {"clocks", clocks},       {"terminal", terminal}, {NULL},
 };
 
 int main(int argc, char **argv)
