@@ -26,6 +26,7 @@ struct open_file {
     int appenders;  /* writers with O_APPEND */
     int at_end;     /* write-only writers whose offset is the size */
     int mapped;     /* shared and writable */
+    int leased;     /* nobody else can open it */
     int link_remap; /* a name the engine has given to a file whose own is gone */
 };
 
@@ -91,6 +92,13 @@ static char *link_remap_of(const char *path, const struct stat *wanted)
     return NULL;
 }
 
+/* Whoever opens such a file waits until its owner has given the lease up, which stands still. */
+static int has_write_lease(const struct bv_fd *d)
+{
+    const char *lock = strstr(d->info, " LEASE ");
+    return lock && strstr(lock, " WRITE ");
+}
+
 static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
 {
     if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target, d->st.st_dev))
@@ -105,9 +113,10 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
 
     struct open_file *f = find_or_add(all, remap ? remap : d->target, &d->st);
     f->link_remap |= remap != NULL;
-    if (f->fd < 0)
+    f->leased |= has_write_lease(d);
+    if (f->fd < 0 && !f->leased)
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY | O_NOATIME);
-    if (f->fd < 0)
+    if (f->fd < 0 && !f->leased)
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY);
 
     unsigned access = d->flags & O_ACCMODE;
@@ -229,7 +238,8 @@ static int add_entry(struct bv_capture *c, struct open_file *f, struct bv_error 
     enum capture_class class = classify(c, f);
     if (f->fd < 0) {
         if (class != CLASS_READ_ONLY)
-            capture_warn(c, "%s cannot be read, so a restart cannot put it back", f->path);
+            capture_warn(c, "%s %s, so a restart cannot put it back", f->path,
+                         f->leased ? "has a lease of the job on it" : "cannot be read");
         return 0;
     }
     if (!is_real(f->fd) || (class == CLASS_READ_ONLY && f->st.st_uid != geteuid()))

@@ -159,7 +159,8 @@ void checkpoint_on_deadline(struct supervisor *s)
     checkpoint_fail(s, &e);
 }
 
-static void inspect(struct supervisor *s)
+/* Keeps the findings for later. Only what the engine would not notice is refused here; with all else it is asked. */
+static int inspect(struct supervisor *s, struct bv_error *err)
 {
     struct bv_findings found = {0};
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,7 +175,10 @@ static void inspect(struct supervisor *s)
         s->checkpoint.findings = bv_findings_json(&found);
     else
         s->checkpoint.findings = json_array();
+    const struct bv_finding *f = bv_preflight_unnoticed(&found);
+    int rc = f ? bv_fail(err, BV_EBLOCKED, 0, "%s %s", f->text, f->remedy) : 0;
     bv_findings_free(&found);
+    return rc;
 }
 
 static int send_request(struct supervisor *s, int sock, struct bv_error *err)
@@ -276,9 +280,8 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
     c->deadline = bv_deadline_in(timeout > 0 ? timeout : CHECKPOINT_TIMEOUT);
     c->begun_ns = bv_clock_ns(CLOCK_MONOTONIC);
     snprintf(c->reason, sizeof(c->reason), "%s", reason);
-    inspect(s);
 
-    if (begin(s, err) < 0) {
+    if (inspect(s, err) < 0 || begin(s, err) < 0) {
         clear(s);
         return -1;
     }
@@ -302,7 +305,8 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     bv_json_set(content, "host",
                 json_pack("{s:s, s:s, s:s, s:s}", "name", s->host.name, "kernel", s->host.kernel, "machine",
                           s->host.machine, "cpu", cpu));
-    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "last_pid", "warnings"};
+    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity",
+                                         "forgotten",    "last_pid",    "warnings"};
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
         bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));
     bv_json_set(content, "findings", json_incref(c->findings));

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "job/affinity.h"
 #include "job/capture.h"
+#include "job/forgotten.h"
 #include "proc/tree.h"
 
 #define TELL_TIMEOUT 60 /* s; the supervisor always reads */
@@ -111,21 +112,25 @@ static int check_frozen(const struct context *x, struct bv_error *err)
 static int on_frozen(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
-    autojson json_t *affinity = NULL;
+    autojson json_t *affinity = NULL, *forgotten = NULL;
     bv_fault_point("checkpoint-frozen");
-    if (bv_affinity_take(x->root, &affinity, err) < 0 ||
+    int left_out = bv_forgotten_take(x->root, &forgotten, err);
+    if (left_out < 0 || bv_affinity_take(x->root, &affinity, err) < 0 ||
         bv_capture_take(x->op->spec, x->root, x->staging, &x->capture, err) < 0)
         return -1;
 
     autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
+    if (left_out)
+        bv_json_append(warnings, json_string("the job has more threads or sockets with settings of their own than are "
+                                             "kept: those of the last ones are the usual ones after a restart"));
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
         return -1;
     if (check_frozen(x, err) < 0)
         return -1;
     bv_fault_point("checkpoint-captured");
-    json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(), "monotonic_ns",
-                          bv_clock_ns(CLOCK_MONOTONIC), "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME), "affinity",
-                          affinity, "warnings", warnings);
+    json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(),
+                          "monotonic_ns", bv_clock_ns(CLOCK_MONOTONIC), "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME),
+                          "affinity", affinity, "forgotten", forgotten, "warnings", warnings);
     if (tell(x, m, -1, err) < 0)
         return -1;
     return await_verdict(x, err);
@@ -178,7 +183,8 @@ static int on_restored(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
     bv_fault_point("restart-engine");
-    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0)
+    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
+        bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
         return -1;
     return write_last_pid(x->request, err);
 }
@@ -239,7 +245,10 @@ static int restore(struct context *x, struct bv_error *err)
         .terminal = on_terminal,
         .restored = on_restored,
     };
-    return roll_back(x, err) < 0 ? -1 : drive_restore(x, &r, err);
+    if (roll_back(x, err) < 0)
+        return -1;
+    bv_forgotten_inherit(json_object_get(x->request, "forgotten"));
+    return drive_restore(x, &r, err);
 }
 
 /* --- a trial --- */

@@ -12,7 +12,7 @@
  *   supervisor                          operation
  *   operate {op: checkpoint, …}, fds -> engine freezes the tree and writes its images
  *                                       files are captured
- *                                    <- {is: frozen, clocks, affinity, warnings}
+ *                                    <- {is: frozen, clocks, affinity, forgotten, warnings}
  *   {verdict: go} or {fail: code, text} ->
  *                                       the tree resumes (or dies)
  *                                    <- {is: done, frozen_ns} or {is: failed, code, text}

@@ -32,6 +32,14 @@ size_t bv_preflight_blocking(const struct bv_findings *f)
     return n;
 }
 
+const struct bv_finding *bv_preflight_unnoticed(const struct bv_findings *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->finding[i].unnoticed)
+            return &f->finding[i];
+    return NULL;
+}
+
 const char *bv_finding_weight_name(enum bv_finding_weight weight)
 {
     static const char *const names[] = {"notes", "weakens", "blocks"};
@@ -76,7 +84,8 @@ void pf_add(struct pf_tree *tree, const struct pf_rule *rule, pid_t pid, const c
             return;
     }
 
-    struct bv_finding f = {.weight = rule->weight, .topic = rule->topic, .pid = pid, .remedy = rule->remedy};
+    struct bv_finding f = {
+        .weight = rule->weight, .topic = rule->topic, .pid = pid, .remedy = rule->remedy, .unnoticed = rule->unnoticed};
     snprintf(f.comm, sizeof(f.comm), "%s", comm);
     make_printable(f.comm);
     f.text = bv_asprintf("%s.", taken);
@@ -230,6 +239,7 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
             for (size_t i = 0; i < p.fds.count && p.fds.fd[i].fd < 3; i++)
                 tree->stdio[p.fds.fd[i].fd] = p.fds.fd[i].st.st_ino;
         collect_sockets(tree, &p);
+        pf_collect_memfds(tree, &p);
         apply_all(tree, &p);
         return 0;
     }
@@ -245,6 +255,20 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
     return bv_fail(err, why.code, 0, "%s", why.text);
 }
 
+/* Those of the capsule are its init's; but a restored job has a clock that its init has not. */
+static void read_namespaces(struct pf_tree *tree, pid_t pid, int of_init)
+{
+    for (size_t i = 0; pf_namespaces[i]; i++) {
+        char name[48], link[sizeof(tree->ns[i])];
+        snprintf(name, sizeof(name), "%d/ns/%s", (int)pid, pf_namespaces[i]);
+        ssize_t n = readlinkat(tree->p->procfd, name, link, sizeof(link) - 1);
+        if (n <= 0 || (of_init && strcmp(pf_namespaces[i], "time") == 0))
+            continue;
+        link[n] = '\0';
+        memcpy(tree->ns[i], link, (size_t)n + 1);
+    }
+}
+
 /* What descendants are compared with. */
 static int learn_root(struct pf_tree *tree, struct bv_error *err)
 {
@@ -255,12 +279,9 @@ static int learn_root(struct pf_tree *tree, struct bv_error *err)
     tree->uid = (unsigned)bv_field_number(status, "Uid", 10, 0);
     tree->gid = (unsigned)bv_field_number(status, "Gid", 10, 0);
 
-    for (size_t i = 0; pf_namespaces[i]; i++) {
-        char name[48];
-        snprintf(name, sizeof(name), "%d/ns/%s", (int)root, pf_namespaces[i]);
-        ssize_t n = readlinkat(tree->p->procfd, name, tree->ns[i], sizeof(tree->ns[i]) - 1);
-        tree->ns[i][n > 0 ? n : 0] = '\0';
-    }
+    read_namespaces(tree, root, 0);
+    if (tree->p->in_capsule)
+        read_namespaces(tree, (pid_t)bv_field_number(status, "PPid", 10, 0), 1);
     return 0;
 }
 
@@ -268,6 +289,7 @@ static void free_tree(struct pf_tree *tree)
 {
     bv_pids_free(&tree->pids);
     free(tree->socket);
+    pf_free_memfds(tree);
     bv_findings_free(&tree->found);
 }
 
@@ -283,6 +305,7 @@ int bv_preflight_run(const struct bv_preflight *p, struct bv_findings *ret, stru
     pf_sockets_sort(&tree);
     if (pf_check_sockets(&tree, err) < 0)
         return -1;
+    pf_check_memfds(&tree);
     pf_check_stuck(&tree);
     if (p->in_capsule)
         pf_check_capsule(&tree);

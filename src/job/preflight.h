@@ -26,6 +26,7 @@ struct bv_finding {
     char comm[64];
     char *text;         /* one sentence: what is there */
     const char *remedy; /* one sentence: what to do; static */
+    int unnoticed; /* it blocks, and the engine would not see it: what it makes could not be restored, or wrongly */
 };
 
 struct bv_findings {
@@ -51,6 +52,9 @@ const char *bv_finding_weight_name(enum bv_finding_weight weight);
 
 /* How many of them block. */
 size_t bv_preflight_blocking(const struct bv_findings *f);
+
+/* The first of which the engine cannot be asked, because it would not notice it; NULL if there is none. */
+const struct bv_finding *bv_preflight_unnoticed(const struct bv_findings *f);
 
 /* [{"weight": "blocks", "topic": …, "pid": …, "command": …, "text": …, "remedy": …}], a new reference. */
 json_t *bv_findings_json(const struct bv_findings *f);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
@@ -71,6 +72,18 @@ static char *fanotify(const struct pf_process *p, const struct bv_fd *fd, const 
     return bv_asprintf("it watches files with fanotify (descriptor %d)", fd->fd);
 }
 
+static char *queued_events(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    int waiting = 0;
+    (void)arg;
+    if (fd->kind != BV_FD_ANON || !begins(fd->target, "anon_inode:inotify"))
+        return NULL;
+    autoclose int copy = bv_fd_borrow(p->task.pid, fd->fd);
+    if (copy < 0 || ioctl(copy, FIONREAD, &waiting) < 0 || waiting == 0)
+        return NULL;
+    return bv_asprintf("inotify events that wait at descriptor %d would be lost", fd->fd);
+}
+
 static char *semaphore_eventfd(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
 {
     (void)p, (void)arg;
@@ -89,6 +102,14 @@ static char *outside_pidfd(const struct pf_process *p, const struct bv_fd *fd, c
     if (pid < 0 || pf_is_ours(p->tree, pid))
         return NULL;
     return bv_asprintf("descriptor %d refers to a process that is not of the job", fd->fd);
+}
+
+static char *packet_pipe(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
+{
+    (void)p, (void)arg;
+    if (fd->kind != BV_FD_PIPE || !(fd->flags & O_DIRECT))
+        return NULL;
+    return bv_asprintf("descriptor %d is a pipe that keeps messages apart (O_DIRECT)", fd->fd);
 }
 
 /* Type of the file system that an open file is on, 0 if it cannot be seen. O_PATH touches no device and no server. */
@@ -217,7 +238,6 @@ static char *device(const struct pf_process *p, const struct bv_fd *fd, const ch
 #define WEAKENS .weight = BV_FINDING_WEAKENS
 #define NOTE    .weight = BV_FINDING_NOTE
 
-/* Not to be seen from outside, and therefore without a rule: events that an inotify descriptor holds, file leases. */
 const struct pf_rule pf_file_rules[] = {
     {.topic = "io_uring", BLOCKS, .fd = io_uring, .remedy = PF_REMEDY_IO_URING},
     {.topic = "userfaultfd",
@@ -241,6 +261,10 @@ const struct pf_rule pf_file_rules[] = {
      .fd = inotify,
      .remedy = "Let the program poll instead of watching (tail -f: add ---disable-inotify)."},
     {.topic = "fanotify", BLOCKS, .fd = fanotify, .remedy = "Let the program poll instead of watching."},
+    {.topic = "pipe-packets",
+     BLOCKS,
+     .fd = packet_pipe,
+     .remedy = "Let the program use a pair of sockets (SOCK_SEQPACKET) instead."},
     {.topic = "mqueue",
      BLOCKS,
      .fd = message_queue,
@@ -252,6 +276,7 @@ const struct pf_rule pf_file_rules[] = {
     {.topic = "deleted-directory",
      BLOCKS,
      .fd = deleted_directory,
+     .unnoticed = 1,
      .remedy = "Let the program keep its temporary directory until it ends."},
     {.topic = "outside-file",
      BLOCKS,
@@ -264,6 +289,10 @@ const struct pf_rule pf_file_rules[] = {
      WEAKENS,
      .fd = semaphore_eventfd,
      .remedy = "Let the program use a POSIX semaphore or a pipe instead of EFD_SEMAPHORE."},
+    {.topic = "inotify-queue",
+     WEAKENS,
+     .fd = queued_events,
+     .remedy = "Let the program look at what it watches once more after a restart, or poll instead of watching."},
     {.topic = "pidfd-outside", BLOCKS, .fd = outside_pidfd, .remedy = "Let the program close it."},
     {.topic = "network-file",
      NOTE,

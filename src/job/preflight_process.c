@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 #include "job/preflight_rules.h"
 #include "proc/field.h"
 #include "proc/inside.h"
+
+#define NUMA_MAPS_MAX (64 << 10) /* bytes */
+#define NUMA_RSS_MAX  (1ULL << 30)
 
 const char *const pf_namespaces[] = {"mnt", "pid", "user", "net", "ipc", "uts", "time", NULL};
 
@@ -82,6 +86,70 @@ static char *own_namespace(const struct pf_process *p, const char *arg)
     return NULL;
 }
 
+/* /proc/PID/personality, in hexadecimal; -1 if it cannot be read. */
+static long personality_of(int procfd, const char *pid)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "%s/personality", pid);
+    autofree char *text = bv_read_proc(procfd, name, 64);
+    return text && *text ? strtol(text, NULL, 16) : -1;
+}
+
+/* All of a restored tree has that of Bivouac, and addresses that are not randomized if the root wants that. */
+static char *other_personality(const struct pf_process *p, const char *arg)
+{
+    char pid[16], root[16];
+    int procfd = p->tree->p->procfd;
+    (void)arg;
+    snprintf(pid, sizeof(pid), "%d", (int)p->task.pid);
+    snprintf(root, sizeof(root), "%d", (int)p->tree->p->root);
+    long own = personality_of(procfd, pid), usual = personality_of(procfd, "self"),
+         first = personality_of(procfd, root);
+    if (own < 0 || usual < 0 || first < 0 || own == (usual | (first & ADDR_NO_RANDOMIZE)))
+        return NULL;
+    return bv_asprintf("its personality (setarch) is %lx, and would be %lx", own, usual | (first & ADDR_NO_RANDOMIZE));
+}
+
+static int read_beginning(int procfd, const char *name, char *ret, size_t size)
+{
+    autoclose int fd = openat(procfd, name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+    if (n <= 0)
+        return -1;
+    ret[n] = '\0';
+    return 0;
+}
+
+/* The policy in a line of /proc/PID/numa_maps: "ADDRESS POLICY …". */
+static size_t policy_in(const char *line, const char **ret)
+{
+    const char *blank = strchr(line, ' ');
+    *ret = blank ? blank + 1 : "";
+    return strcspn(*ret, " \n");
+}
+
+/* To say what is where the kernel walks through all pages: for a big process it is asked for the first mappings only,
+ * which show the policy of the process. Each line has the policy that counts for the mapping. */
+static char *memory_policy(const struct pf_process *p, const char *arg)
+{
+    char pid[32], text[NUMA_MAPS_MAX], self[256];
+    int procfd = p->tree->p->procfd;
+    (void)arg;
+    snprintf(pid, sizeof(pid), "%d/numa_maps", (int)p->task.pid);
+    size_t wanted = p->task.rss > NUMA_RSS_MAX ? sizeof(self) : sizeof(text);
+    if (read_beginning(procfd, "self/numa_maps", self, sizeof(self)) < 0 ||
+        read_beginning(procfd, pid, text, wanted) < 0)
+        return NULL;
+    const char *usual, *now;
+    size_t n = policy_in(self, &usual);
+    for (const char *line = text; strchr(line, '\n'); line = strchr(line, '\n') + 1) {
+        size_t m = policy_in(line, &now);
+        if (m != n || strncmp(now, usual, n) != 0)
+            return bv_asprintf("its memory policy (numactl) is %.*s, and would be %.*s", (int)m, now, (int)n, usual);
+    }
+    return NULL;
+}
+
 static char *terminal(const struct pf_process *p, const char *arg)
 {
     (void)arg;
@@ -105,6 +173,23 @@ const struct pf_rule pf_process_rules[] = {
      .weight = BV_FINDING_BLOCKS,
      .process = own_namespace,
      .remedy = "Start the container or sandbox first, and Bivouac inside it."},
+    {.topic = "clone",
+     .weight = BV_FINDING_BLOCKS,
+     .process = pf_shared_with_parent,
+     .remedy = "Try again when the child has started its program; a program that clones in this way for good should "
+               "use threads or fork."},
+    {.topic = "thread-apart",
+     .weight = BV_FINDING_WEAKENS,
+     .process = pf_apart_thread,
+     .remedy = "Let the program use a process in the place of this thread."},
+    {.topic = "personality",
+     .weight = BV_FINDING_WEAKENS,
+     .process = other_personality,
+     .remedy = "Set it for the whole job: setarch ... bivouac run ..."},
+    {.topic = "memory-policy",
+     .weight = BV_FINDING_WEAKENS,
+     .process = memory_policy,
+     .remedy = "Set it for the whole job: numactl ... bivouac run ..."},
     {.topic = "terminal",
      .weight = BV_FINDING_NOTE,
      .process = terminal,

@@ -18,6 +18,16 @@ struct pf_socket {
     uint64_t inode;
 };
 
+/* A memfd that the tree has. */
+struct pf_memfd {
+    uint64_t inode;
+    char *name;
+    int is_open;    /* by a descriptor */
+    int is_private; /* a mapping of it is */
+    pid_t pid;      /* who has it mapped, 0 if nobody */
+    char comm[64];
+};
+
 struct pf_tree {
     const struct bv_preflight *p;
     struct bv_pids pids; /* sorted by nothing but parents first */
@@ -27,6 +37,9 @@ struct pf_tree {
 
     struct pf_socket *socket; /* each inode once, ascending after pf_sockets_sort() */
     size_t socket_count;
+
+    struct pf_memfd *memfd;
+    size_t memfd_count;
 
     struct bv_task waiting[8]; /* processes found in uninterruptible sleep, the first ones */
     size_t waiting_count;
@@ -53,6 +66,7 @@ struct pf_rule {
     char *(*process)(const struct pf_process *p, const char *arg);
     const char *arg; /* what the check function needs to know to serve several rules */
     const char *remedy;
+    int unnoticed; /* as in struct bv_finding */
 };
 
 /* Tables end with an entry without topic. */
@@ -75,6 +89,13 @@ void pf_add(struct pf_tree *tree, const struct pf_rule *rule, pid_t pid, const c
 #define PF_REMEDY_RDMA                                                                                                 \
     "Run with a transport that needs no device (Open MPI: --mca pml ob1 --mca btl self,sm,tcp; "                       \
     "MPICH: UCX_TLS=self,posix,tcp)."
+
+/* Check functions and the rest of preflight_shared.c. */
+char *pf_shared_with_parent(const struct pf_process *p, const char *arg);
+char *pf_apart_thread(const struct pf_process *p, const char *arg);
+void pf_collect_memfds(struct pf_tree *tree, const struct pf_process *p);
+void pf_check_memfds(struct pf_tree *tree);
+void pf_free_memfds(struct pf_tree *tree);
 
 /* What can be judged only of the tree as a whole. */
 int pf_check_sockets(struct pf_tree *tree, struct bv_error *err);

@@ -18,6 +18,11 @@ static const struct pf_rule unix_outside = {
     BLOCKS,
     .remedy = "Let the program close the connection before the checkpoint, or run the other side inside the job.",
 };
+static const struct pf_rule unix_backlog = {
+    .topic = "unix-backlog",
+    BLOCKS,
+    .remedy = "Try again when the program has accepted the connection.",
+};
 static const struct pf_rule tcp_outside = {
     .topic = "tcp-outside",
     BLOCKS,
@@ -112,6 +117,27 @@ static void check_unix(struct pf_tree *tree, const struct bv_unix_sockets *all)
         add(tree, &unix_outside, s,
             bv_asprintf("descriptor %d is a unix socket connected to a process outside of the job%s%s", s->fd,
                         name ? ", at " : "", name ? name : ""));
+    }
+}
+
+/* Connections that are not accepted yet have no other end to be looked at. */
+static void check_unix_waiting(struct pf_tree *tree, const struct bv_unix_sockets *all)
+{
+    for (size_t i = 0; i < all->waiting_count; i++) {
+        const struct bv_unix_waiting *w = &all->waiting[i];
+        const struct pf_socket *client = pf_socket_find(tree, w->client), *here = pf_socket_find(tree, w->listener);
+        const struct bv_unix_socket *u = bv_unix_find(all, w->client);
+        if (client && here && u && u->unread)
+            add(tree, &unix_backlog, client,
+                bv_asprintf("descriptor %d is a unix socket with data for a connection that waits to be accepted",
+                            client->fd));
+        else if (client && !here && !is_relayed(tree, w->client))
+            add(tree, &unix_outside, client,
+                bv_asprintf("descriptor %d is a unix socket that waits for a process outside of the job", client->fd));
+        else if (here && !client)
+            add(tree, &unix_outside, here,
+                bv_asprintf("a process outside of the job waits at descriptor %d, a unix socket, to be accepted",
+                            here->fd));
     }
 }
 
@@ -235,9 +261,10 @@ int pf_check_sockets(struct pf_tree *tree, struct bv_error *err)
     /* Who may not enter the network of the job cannot judge its unix sockets; the engine then does. */
     struct bv_error why = {0};
     autounix struct bv_unix_sockets all = {0};
-    if (bv_unix_scan(tree->p->procfd, tree->p->root, &all, &why) == 0)
+    if (bv_unix_scan(tree->p->procfd, tree->p->root, &all, &why) == 0) {
         check_unix(tree, &all);
-    else if (why.code != BV_EDENIED)
+        check_unix_waiting(tree, &all);
+    } else if (why.code != BV_EDENIED)
         return bv_fail(err, why.code, 0, "%s", why.text);
 
     __attribute__((cleanup(free_tables))) struct inet_tables t = {0};

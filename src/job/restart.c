@@ -155,6 +155,8 @@ static json_t *build_request(struct supervisor *s, const struct restart *r)
     bv_json_set(request, "tty", json_boolean(bv_stdio_has(&s->stdio, BV_STDIO_TTY)));
     bv_json_set(request, "accept_changed", json_boolean(s->options->accept_changed));
     bv_json_set(request, "affinity", json_incref(json_object_get(r->content, "affinity")));
+    if (json_object_get(r->content, "forgotten"))
+        bv_json_set(request, "forgotten", json_incref(json_object_get(r->content, "forgotten")));
     bv_json_set(request, "last_pid", json_incref(json_object_get(r->content, "last_pid")));
     return request;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -165,4 +166,10 @@ int bv_fd_reopen(int procfd, pid_t pid, int fd, int flags)
     char name[64];
     snprintf(name, sizeof(name), "%d/fd/%d", (int)pid, fd);
     return openat(procfd, name, flags | O_CLOEXEC);
+}
+
+int bv_fd_borrow(pid_t pid, int fd)
+{
+    autoclose int process = (int)syscall(SYS_pidfd_open, pid, 0);
+    return process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
 }

@@ -46,3 +46,7 @@ int bv_fds_scan(int procfd, pid_t pid, struct bv_fds *ret, struct bv_error *err)
 /* Open what descriptor `fd` of `pid` refers to, by its /proc link, so that a renamed or deleted file is still found.
  * Returns the descriptor, or -1 with errno. */
 int bv_fd_reopen(int procfd, pid_t pid, int fd, int flags);
+
+/* The very descriptor `fd` of `pid`, a process of our own pid namespace: for what is no file, and can only be asked. It
+ * has one place and one set of flags with the process's. Returns a descriptor, or -1 with errno. */
+int bv_fd_borrow(pid_t pid, int fd);

@@ -120,6 +120,7 @@ void bv_unix_free(struct bv_unix_sockets *s)
     for (size_t i = 0; i < s->count; i++)
         free(s->socket[i].name);
     free(s->socket);
+    free(s->waiting);
     *s = (struct bv_unix_sockets){0};
 }
 
@@ -144,6 +145,17 @@ static void take_name(struct bv_unix_socket *s, const char *bytes, size_t size)
         s->name[strnlen(bytes, size)] = '\0'; /* a path may come with its NUL */
 }
 
+static void take_waiting(struct bv_unix_sockets *all, uint64_t listener, const struct rtattr *a)
+{
+    size_t n = RTA_PAYLOAD(a) / sizeof(uint32_t);
+    all->waiting = bv_realloc(all->waiting, all->waiting_count + n + 1, sizeof(*all->waiting));
+    for (size_t i = 0; i < n; i++) {
+        uint32_t client;
+        memcpy(&client, (const char *)RTA_DATA(a) + i * sizeof(client), sizeof(client));
+        all->waiting[all->waiting_count++] = (struct bv_unix_waiting){.listener = listener, .client = client};
+    }
+}
+
 static void take_socket(const struct nlmsghdr *h, struct bv_unix_sockets *all)
 {
     const struct unix_diag_msg *m = NLMSG_DATA(h);
@@ -159,6 +171,12 @@ static void take_socket(const struct nlmsghdr *h, struct bv_unix_sockets *all)
             s.peer = peer;
         } else if (a->rta_type == UNIX_DIAG_NAME && !s.name) {
             take_name(&s, RTA_DATA(a), RTA_PAYLOAD(a));
+        } else if (a->rta_type == UNIX_DIAG_ICONS) {
+            take_waiting(all, s.inode, a);
+        } else if (a->rta_type == UNIX_DIAG_RQLEN && RTA_PAYLOAD(a) >= sizeof(struct unix_diag_rqlen)) {
+            struct unix_diag_rqlen length;
+            memcpy(&length, RTA_DATA(a), sizeof(length));
+            s.unread = length.udiag_wqueue;
         }
     }
     if ((all->count & (all->count - 1)) == 0)
@@ -200,7 +218,9 @@ static int dump_unix(int diag, struct bv_unix_sockets *all)
         .h = {.nlmsg_len = sizeof(request),
               .nlmsg_type = SOCK_DIAG_BY_FAMILY,
               .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .r = {.sdiag_family = AF_UNIX, .udiag_states = ~0U, .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER},
+        .r = {.sdiag_family = AF_UNIX,
+              .udiag_states = ~0U,
+              .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN},
     };
     if (send(diag, &request, sizeof(request), 0) < 0)
         return -1;

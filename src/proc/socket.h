@@ -47,14 +47,22 @@ int bv_inet_parse(const char *text, int v6, struct bv_inet_sockets *ret, struct 
 
 struct bv_unix_socket {
     uint64_t inode;
-    uint64_t peer; /* inode of what it is connected to, 0 if nothing */
-    int type;      /* SOCK_STREAM … */
-    char *name;    /* its address: a path, or "@…" if abstract; NULL if it has none. Not printable bytes are '?' */
+    uint64_t peer;   /* inode of what it is connected to, 0 if nothing */
+    int type;        /* SOCK_STREAM … */
+    uint32_t unread; /* bytes that it has sent and that nobody has read */
+    char *name;      /* its address: a path, or "@…" if abstract; NULL if it has none. Not printable bytes are '?' */
+};
+
+/* A connection that the listening socket has not accepted yet; the other side is already connected. Inodes. */
+struct bv_unix_waiting {
+    uint64_t listener, client;
 };
 
 struct bv_unix_sockets {
     struct bv_unix_socket *socket; /* ascending by inode */
     size_t count;
+    struct bv_unix_waiting *waiting;
+    size_t waiting_count;
 };
 void bv_unix_free(struct bv_unix_sockets *s);
 #define autounix __attribute__((cleanup(bv_unix_free)))

@@ -256,7 +256,6 @@ static int make_harmless_things(void *arg)
         socket(AF_INET6, SOCK_DGRAM, 0) < 0)
         return errno;
     mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    mmap(NULL, 4096, PROT_READ, MAP_SHARED, memory, 0);
     char name[] = "/tmp/bivouac-test-XXXXXX";
     int fd = mkstemp(name);
     unlink(name);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+/* What the engine forgets of a tree, besides CPU masks (affinity.h), and what can be asked and set from outside of its
+ * processes: priority of i/o and timer slack of each thread, options of sockets, and whether addresses are randomized.
+ *
+ *     {"threads": [{"tid": 1003, "ioprio": 24576, "timer_slack_ns": 1000}],
+ *      "sockets": [{"pid": 1003, "fd": 4, "options": {"TCP_USER_TIMEOUT": 12345}}],
+ *      "personality": 262144}
+ *
+ * Only what differs from what the capsule was given, or from a new socket, is in it. */
+
+/* It all travels in a message: so many threads and options of sockets, and the rest is left out. */
+#define BV_FORGOTTEN_THREADS 400
+#define BV_FORGOTTEN_OPTIONS 600
+
+/* Of a tree that stands still, within its capsule. `ret` is a new reference; returns how much was left out, or -1. */
+int bv_forgotten_take(pid_t root, json_t **ret, struct bv_error *err);
+
+/* Before the engine is started, whose processes inherit it. */
+void bv_forgotten_inherit(const json_t *forgotten);
+
+/* Set it again in the restored tree; NULL is a checkpoint that knew of none. What this host does not have or allow is
+ * left alone; the number of those is returned, -1 on error. */
+int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err);
+
+/* Of sockets alone (forgotten_sockets.c). */
+int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
+int bv_forgotten_sockets_restore(const json_t *sockets, struct bv_error *err);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine forgets of threads and sockets, and what is put back. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "job/forgotten.h"
+
+#define IDLE (3 << 13) /* a class of ioprio_set(2) */
+
+/* A child that does `f` and sleeps. */
+static pid_t start_child(void (*f)(void))
+{
+    int ready[2];
+    char c;
+    pid_t parent = getpid();
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        f();
+        if (write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    return pid;
+}
+
+static void stop_child(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void do_nothing(void)
+{
+}
+
+static void be_idle(void)
+{
+    syscall(SYS_ioprio_set, 1, 0, IDLE);
+    prctl(PR_SET_TIMERSLACK, 123456);
+    personality(ADDR_NO_RANDOMIZE | UNAME26);
+}
+
+static int make_socket(int timeout)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (timeout)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+    return fd;
+}
+
+static int own_socket;
+
+static void have_sockets(void)
+{
+    make_socket(0);
+    own_socket = dup(make_socket(4711)); /* one socket is told once */
+}
+
+static json_t *take(pid_t pid)
+{
+    json_t *all = NULL;
+    assert_int_equal(bv_forgotten_take(pid, &all, NULL), 0);
+    return all;
+}
+
+static void a_job_that_has_set_nothing_has_nothing_to_keep(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(do_nothing);
+    autojson json_t *all = take(pid);
+    stop_child(pid);
+    autojson json_t *wanted = json_pack("{s:[], s:[]}", "threads", "sockets");
+    assert_true(json_equal(all, wanted));
+    assert_int_equal(bv_forgotten_restore(all, NULL), 0);
+    assert_int_equal(bv_forgotten_restore(NULL, NULL), 0);
+}
+
+static void what_a_thread_has_set_is_taken_and_given_back(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(be_idle);
+    autojson json_t *all = take(pid);
+    stop_child(pid);
+    const json_t *thread = json_array_get(json_object_get(all, "threads"), 0);
+    assert_int_equal(json_integer_value(json_object_get(thread, "tid")), pid);
+    assert_int_equal(json_integer_value(json_object_get(thread, "ioprio")), IDLE);
+    assert_int_equal(json_integer_value(json_object_get(all, "personality")), ADDR_NO_RANDOMIZE);
+
+    pid = start_child(do_nothing);
+    autojson json_t *other = json_pack("{s:[{s:i, s:i}], s:[]}", "threads", "tid", (int)pid, "ioprio", IDLE, "sockets");
+    assert_int_equal(bv_forgotten_restore(other, NULL), 0);
+    assert_int_equal(syscall(SYS_ioprio_get, 1, pid), IDLE);
+    stop_child(pid);
+}
+
+static void options_of_a_socket_are_taken_and_given_back(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(have_sockets);
+    autojson json_t *all = take(pid);
+    stop_child(pid);
+    const json_t *sockets = json_object_get(all, "sockets"), *one = json_array_get(sockets, 0);
+    assert_int_equal(json_array_size(sockets), 1);
+    assert_int_equal(json_integer_value(json_object_get(one, "pid")), pid);
+    const json_t *options = json_object_get(one, "options");
+    assert_int_equal(json_object_size(options), 1);
+    assert_int_equal(json_integer_value(json_object_get(options, "TCP_USER_TIMEOUT")), 4711);
+
+    int fd = make_socket(0), value = 0;
+    socklen_t n = sizeof(value);
+    autojson json_t *ours = json_pack("[{s:i, s:i, s:{s:i, s:i, s:i}}]", "pid", (int)getpid(), "fd", fd, "options",
+                                      "TCP_USER_TIMEOUT", 4711, "NO_SUCH_OPTION", 1, "TCP_SYNCNT", 100000);
+    assert_int_equal(bv_forgotten_sockets_restore(ours, NULL), 1); /* the last one is too much */
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &n), 0);
+    assert_int_equal(value, 4711);
+    close(fd);
+}
+
+static void have_many(void)
+{
+    for (int i = 0; i < BV_FORGOTTEN_OPTIONS + 10; i++)
+        make_socket(i + 1);
+}
+
+static void what_does_not_fit_is_left_out_and_counted(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(have_many);
+    autojson json_t *all = NULL;
+    assert_int_equal(bv_forgotten_take(pid, &all, NULL), 10);
+    stop_child(pid);
+    assert_int_equal(json_array_size(json_object_get(all, "sockets")), BV_FORGOTTEN_OPTIONS);
+}
+
+static void what_is_gone_is_counted(void **state)
+{
+    (void)state;
+    pid_t pid = start_child(do_nothing);
+    stop_child(pid);
+    autojson json_t *all =
+        json_pack("{s:[{s:i, s:i, s:i}], s:[{s:i, s:i, s:{}}]}", "threads", "tid", (int)pid, "ioprio", IDLE,
+                  "timer_slack_ns", 1, "sockets", "pid", (int)pid, "fd", 3, "options");
+    assert_int_equal(bv_forgotten_restore(all, NULL), 3);
+}
+
+static void what_is_inherited_is_one_flag_only(void **state)
+{
+    (void)state;
+    autojson json_t *all = json_pack("{s:I}", "personality", (json_int_t)(ADDR_NO_RANDOMIZE | UNAME26 | 0x0400000));
+    pid_t pid = fork();
+    if (pid == 0) {
+        int before = personality(0xffffffff);
+        bv_forgotten_inherit(NULL);
+        int none = personality(0xffffffff);
+        bv_forgotten_inherit(all);
+        _exit(none == before && personality(0xffffffff) == (before | ADDR_NO_RANDOMIZE) ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "[]",
+        "{}",
+        "{\"threads\":[]}",
+        "{\"threads\":{},\"sockets\":[]}",
+        "{\"threads\":[1],\"sockets\":[]}",
+        "{\"threads\":[{\"tid\":-1}],\"sockets\":[]}",
+        "{\"threads\":[{\"tid\":1,\"ioprio\":70000}],\"sockets\":[]}",
+        "{\"threads\":[{\"tid\":1,\"timer_slack_ns\":\"1\"}],\"sockets\":[]}",
+        "{\"threads\":[],\"sockets\":[{}]}",
+        "{\"threads\":[],\"sockets\":[{\"pid\":1,\"fd\":-1,\"options\":{}}]}",
+        "{\"threads\":[],\"sockets\":[{\"pid\":1,\"fd\":1,\"options\":[]}]}",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        autojson json_t *j = json_loads(bad[i], 0, NULL);
+        assert_fails(BV_ECORRUPT, bv_forgotten_restore(j, &err));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_that_has_set_nothing_has_nothing_to_keep),
+        cmocka_unit_test(what_a_thread_has_set_is_taken_and_given_back),
+        cmocka_unit_test(options_of_a_socket_are_taken_and_given_back),
+        cmocka_unit_test(what_does_not_fit_is_left_out_and_counted),
+        cmocka_unit_test(what_is_gone_is_counted),
+        cmocka_unit_test(what_is_inherited_is_one_flag_only),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
