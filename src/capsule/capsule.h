@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/ip.h"
 #include "base/msg.h"
 #include "capsule/stdio.h"
 
@@ -100,3 +101,20 @@ struct bv_capsule_event {
 
 /* Read one event; to be called when `sock` is readable. */
 int bv_capsule_event(struct bv_capsule *c, struct bv_capsule_event *ret, struct bv_error *err);
+
+/* A job's own address. The link of its private network to others is made and switched by bivouac-link(8), to which the
+ * network is handed as a descriptor; the address is set from within, by the right of the capsule's owner. */
+struct bv_capsule_address {
+    struct bv_ip address;
+    struct bv_ip gateway; /* family 0 = none */
+    uint8_t mac[BV_MAC_SIZE];
+};
+
+/* The network namespace, as a descriptor. Errors: BV_EENGINE. */
+int bv_capsule_open_network(const struct bv_capsule *c, struct bv_error *err);
+
+/* Give the link's inner end, which is there, the address, and bring it up. Errors: BV_EHOST. */
+int bv_capsule_set_address(const struct bv_capsule *c, const struct bv_capsule_address *a, struct bv_error *err);
+
+/* Tell the neighbours, as soon as the link is up at both ends, that the address is here now. Errors: BV_EHOST. */
+int bv_capsule_announce(const struct bv_capsule *c, const struct bv_capsule_address *a, struct bv_error *err);

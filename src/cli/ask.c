@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cli/cmd.h"
-#include "sched/command.h"
+#include "base/command.h"
 #include "sched/sched.h"
 #include "store/event.h"
 #include "store/generation.h"

@@ -135,6 +135,8 @@ void checkpoint_fail(struct supervisor *s, const struct bv_error *why)
     let_go(s, &e);
     let_run(s);
     clear(s);
+    if (!s->operating) /* else when it has ended */
+        link_go_on(s);
     bv_generation_discard(&s->job, generation, s->attempt.number, NULL);
 
     bv_json_set(fields, "code", json_string(bv_code_name(e.code)));
@@ -260,7 +262,7 @@ static int dump(struct supervisor *s, struct bv_error *err)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket pair");
     c->op_sock = pair[0];
-    int rc = send_request(s, pair[1], err);
+    int rc = link_down(s, err) < 0 ? -1 : send_request(s, pair[1], err);
     close(pair[1]);
     if (rc < 0)
         return -1;
@@ -366,6 +368,8 @@ void checkpoint_on_operation(struct supervisor *s)
         rc = bv_fail(&err, BV_EENGINE, 0, "the dump was interrupted: the engine or its keeper died");
     } else if (strcmp(is, "frozen") == 0) {
         rc = on_frozen(s, m.body, &err);
+    } else if (strcmp(is, "resumed") == 0) {
+        link_go_on(s);
     } else if (strcmp(is, "done") == 0 && !c->content) {
         rc = bv_fail(&err, BV_EENGINE, 0, "the engine ended without a complete dump");
     } else if (strcmp(is, "done") == 0) {

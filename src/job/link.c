@@ -1,14 +1,120 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "job/link.h"
+/* The link of a job that has an address of its own. Whatever is sent to the job while its sockets are dumped, or before
+ * they are there again, would be answered by a reset, or lost: so the link is up only while the tree can run. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/command.h"
+#include "base/log.h"
+#include "job/supervisor_private.h"
 
 #define PROGRAM BV_LIBEXECDIR "/bivouac-link"
+#define TIMEOUT 20 /* s; it takes milliseconds, and 1.5 s where an address is in use */
 
-int bv_link_check(const struct bv_network *network, struct bv_error *err)
+/* Run it with these words, and with descriptor `fd` if there is one. Its last word says why not. */
+static int run(const char *const *words, int fd, struct bv_error *err)
 {
-    if (!network->address)
+    autocommand struct bv_command_result r = {0};
+    char why[1024];
+    if (fd >= 0 && fcntl(fd, F_SETFD, 0) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot hand on a descriptor");
+    int rc = bv_command_run(PROGRAM, (char *const *)words, TIMEOUT, &r, err);
+    if (fd >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (rc < 0)
+        return err->code == BV_ENOCMD
+                   ? bv_fail(err, BV_EHOST, 0,
+                             "the job asks for an address of its own, which takes the program " PROGRAM
+                             ", and that is not installed here")
+                   : -1;
+    if (r.status == 0)
         return 0;
-    return bv_fail(err, BV_EHOST, 0,
-                   "the job asks for an address of its own (address=%s), which takes the program " PROGRAM
-                   ", and that is not installed here",
-                   network->address);
+    bv_command_complaint(&r, why, sizeof(why));
+    int is_ours = r.status == BV_EDENIED || r.status == BV_EUSAGE || r.status == BV_EINTERNAL;
+    return bv_fail(err, is_ours ? (enum bv_code)r.status : BV_EHOST, 0, "%s", *why ? why : "bivouac-link was killed");
+}
+
+static int parse(struct supervisor *s, struct bv_error *err)
+{
+    const struct bv_network *n = &s->spec.network;
+    struct link *l = &s->link;
+    l->address = (struct bv_capsule_address){0};
+    if (bv_ip_parse(n->address, &l->address.address) < 0 || !n->bridge || !n->mac ||
+        bv_mac_parse(n->mac, l->address.mac) < 0 || (n->gateway && bv_ip_parse(n->gateway, &l->address.gateway) < 0))
+        return bv_fail(err, BV_ECORRUPT, 0, "the record of job %s has no proper address", s->job.id);
+    return 0;
+}
+
+int link_check(struct supervisor *s, struct bv_error *err)
+{
+    const struct bv_network *n = &s->spec.network;
+    if (!n->address)
+        return 0;
+    if (parse(s, err) < 0)
+        return -1;
+    s->link.wanted = 1;
+    return run((const char *const[]){"bivouac-link", "check", n->bridge, n->address, NULL}, -1, err);
+}
+
+int link_probe(struct supervisor *s, struct bv_error *err)
+{
+    const struct bv_network *n = &s->spec.network;
+    if (!s->link.wanted)
+        return 0;
+    return run((const char *const[]){"bivouac-link", "probe", n->bridge, n->address, NULL}, -1, err);
+}
+
+int link_make(struct supervisor *s, struct bv_error *err)
+{
+    const struct bv_network *n = &s->spec.network;
+    if (!s->link.wanted)
+        return 0;
+    autoclose int fd = bv_capsule_open_network(&s->capsule, err);
+    if (fd < 0)
+        return -1;
+    char text[16];
+    snprintf(text, sizeof(text), "%d", fd);
+    const char *const words[] = {"bivouac-link", "make", n->bridge, n->address, n->mac, text, NULL};
+    if (run(words, fd, err) < 0)
+        return -1;
+    return bv_capsule_set_address(&s->capsule, &s->link.address, err);
+}
+
+static int turn(struct supervisor *s, const char *way, struct bv_error *err)
+{
+    autoclose int fd = bv_capsule_open_network(&s->capsule, err);
+    if (fd < 0)
+        return -1;
+    char text[16];
+    snprintf(text, sizeof(text), "%d", fd);
+    return run((const char *const[]){"bivouac-link", way, text, NULL}, fd, err);
+}
+
+int link_up(struct supervisor *s, struct bv_error *err)
+{
+    if (!s->link.wanted || s->link.is_up)
+        return 0;
+    if (turn(s, "up", err) < 0 || bv_capsule_announce(&s->capsule, &s->link.address, err) < 0)
+        return -1;
+    s->link.is_up = s->link.was_up = 1;
+    return 0;
+}
+
+int link_down(struct supervisor *s, struct bv_error *err)
+{
+    if (!s->link.wanted || !s->link.is_up)
+        return 0;
+    if (turn(s, "down", err) < 0)
+        return -1;
+    s->link.is_up = 0;
+    return 0;
+}
+
+void link_go_on(struct supervisor *s)
+{
+    struct bv_error err = {0};
+    if (s->link.was_up && !s->ended && s->capsule.init > 0 && link_up(s, &err) < 0)
+        bv_warn("job %s runs without its address: %s", s->job.id, err.text);
 }

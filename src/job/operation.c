@@ -167,6 +167,8 @@ static int checkpoint(struct context *x, struct bv_error *err)
         return -1;
     x->frozen_ns = d.frozen_ns;
     bv_fault_point("checkpoint-resumed");
+    if (tell(x, json_pack("{s:s}", "is", "resumed"), -1, err) < 0)
+        return -1;
     return finish_capture(x, err);
 }
 

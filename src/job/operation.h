@@ -15,6 +15,7 @@
  *                                    <- {is: frozen, clocks, affinity, forgotten, warnings}
  *   {verdict: go} or {fail: code, text} ->
  *                                       the tree resumes (or dies)
+ *                                    <- {is: resumed}
  *                                    <- {is: done, frozen_ns} or {is: failed, code, text}
  *
  *   operate {op: restore, …}, fds ->    volatile directories, roll-back, engine

@@ -242,5 +242,5 @@ int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *
     if (rc < 0)
         return -1;
     s->operating = 1;
-    return await_restored(s, r, ours, err);
+    return await_restored(s, r, ours, err) < 0 ? -1 : link_up(s, err);
 }

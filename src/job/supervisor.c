@@ -16,7 +16,6 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "job/link.h"
 #include "job/needs.h"
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
@@ -327,7 +326,7 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
         return -1;
     bv_stdio_close_job_ends(&s->stdio);
     bv_fault_point("restart-capsule");
-    return 0;
+    return link_make(s, err);
 }
 
 static void say_start(struct supervisor *s, const struct restart *r)
@@ -349,11 +348,18 @@ static void go_on(struct supervisor *s, const struct restart *r)
         bv_capsule_signal(&s->capsule, SIGCONT, 1, NULL);
 }
 
+static int start(struct supervisor *s, struct bv_error *err)
+{
+    return link_up(s, err) < 0 ? -1 : bv_capsule_start(&s->capsule, err);
+}
+
 /* From the claim to the running job. */
 static int begin(struct supervisor *s, struct bv_error *err)
 {
-    struct restart r;
-    int rc = restart_choose(s, &r, err);
+    struct restart r = {.staging = -1};
+    int rc = link_probe(s, err);
+    if (rc == 0)
+        rc = restart_choose(s, &r, err);
     if (rc == 0 && r.generation)
         bv_fault_point("restart-unpacked");
     if (rc == 0)
@@ -365,7 +371,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
         rc = build_capsule(s, &r, err);
     }
     if (rc == 0)
-        rc = r.generation ? restart_run(s, &r, err) : bv_capsule_start(&s->capsule, err);
+        rc = r.generation ? restart_run(s, &r, err) : start(s, err);
     if (rc == 0) {
         supervisor_stdio_connect(s);
         note_started(s, &r);
@@ -444,7 +450,7 @@ static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
         s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0 ||
-        bv_link_check(&s->spec.network, err) < 0)
+        link_check(s, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)

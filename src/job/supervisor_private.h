@@ -81,6 +81,13 @@ struct usage {
     double cpu_s;    /* of all processes, and of those that have ended */
 };
 
+/* To other hosts, of a job that has an address of its own. */
+struct link {
+    int wanted, is_up;
+    int was_up; /* in this attempt: until then there may be nothing behind it that could answer but by a reset */
+    struct bv_capsule_address address;
+};
+
 struct client {
     int fd;      /* -1 = free */
     int waiting; /* for the checkpoint's end */
@@ -112,6 +119,7 @@ struct supervisor {
     struct bv_operation operation;
     struct bv_capsule_config config;
     struct bv_capsule capsule;
+    struct link link;
     pid_t root; /* as the capsule numbers it */
 
     int signals, listener;
@@ -209,6 +217,14 @@ struct restart {
 int restart_choose(struct supervisor *s, struct restart *ret, struct bv_error *err);
 int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *err);
 void restart_free(struct supervisor *s, struct restart *r);
+
+/* --- link.c: nothing to do for a job without an address of its own --- */
+int link_check(struct supervisor *s, struct bv_error *err); /* may we have it here? Before anything is touched */
+int link_probe(struct supervisor *s, struct bv_error *err); /* is the address free? When no other attempt can have it */
+int link_make(struct supervisor *s, struct bv_error *err);  /* of the new capsule, with the address; down */
+int link_up(struct supervisor *s, struct bv_error *err);    /* and its neighbours are told */
+int link_down(struct supervisor *s, struct bv_error *err);
+void link_go_on(struct supervisor *s); /* up, if the tree runs on; what fails is told to the user */
 
 /* --- supervisor_note.c: the lines of the history that have figures --- */
 void note_submitted(const struct supervisor *s);

@@ -13,7 +13,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "proc/cpu.h"
-#include "sched/command.h"
+#include "base/command.h"
 #include "sched/condor/ad.h"
 #include "store/event.h"
 #include "store/generation.h"

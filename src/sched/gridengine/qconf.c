@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "sched/command.h"
+#include "base/command.h"
 #include "sched/gridengine/gridengine.h"
 
 #define TIMEOUT   60.0 /* s */

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "sched/command.h"
+#include "base/command.h"
 #include "sched/number.h"
 
 #define TIMEOUT 60.0 /* s */

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "sched/command.h"
+#include "base/command.h"
 
 int bv_lsf_command(const char *const *argv, double timeout, char **ret, struct bv_error *err)
 {

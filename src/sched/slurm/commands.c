@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "sched/command.h"
+#include "base/command.h"
 #include "sched/slurm/private.h"
 
 #define STEP_WAIT "--immediate=60"

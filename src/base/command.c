@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sched/command.h"
+#include "base/command.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* The commands of a scheduler (srun, scontrol, brestart), run with a list of arguments and no shell. */
+/* Commands of others (srun, scontrol, brestart), run with a list of arguments and no shell. */
 
 #define BV_COMMAND_OUTPUT_MAX (1 << 20) /* bytes of each of its two outputs; what comes behind is dropped */
 

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# testbed: root
+# testbed: net
+# A job with an address of its own goes from host to host, and its connections to a server go with it.
+# shellcheck disable=SC2317 # what runs on a host is called there by name
+set -euo pipefail
+. /src/tests/lib/cycle.sh
+. /src/tests/network/lib/segment.sh
+
+# --- on a host ------------------------------------------------------------------------------
+
+# What a job could have left on the host: interfaces, and rules of a firewall.
+left()
+{
+    ip -o link show | grep -v -e ': lo:' -e ': lan:' -e ': wire@' || :
+    nft list ruleset
+    iptables-save
+    ip6tables-save
+}
+
+nothing_is_left()
+{
+    [[ -z $(left) ]]
+}
+
+# leg USER DIR WAY ADDRESS ARGUMENT…: one leg of a job, which is "stream hold ARGUMENT…".
+leg()
+{
+    local user=$1 dir=$2 status=0
+
+    shift
+    bridge_up
+    as_user "$user" "$0" --job "$@" || status=$?
+    wait_for nothing_is_left || left >>"$dir.left"
+    return "$status"
+}
+
+# As the user: job DIR WAY ADDRESS ARGUMENT…. WAY "kill": until a checkpoint that ends it; "go-on": with one behind which it
+# goes on; "blocked": with one that cannot be made; "end": to its end.
+job()
+{
+    local dir=$1 way=$2 address=$3 seen=0
+    local options=(--kill)
+
+    shift 3
+    export BIVOUAC_STORE=$dir.store
+    checkpoint_log=$dir.checkpoint
+    mkdir -p "$dir"
+    [[ ! -e $dir.out ]] || seen=$(wc -l <"$dir.out")
+    job_start "$dir" stream --network "private,address=$address,bridge=lan" --tcp keep -- "$stream" hold "$@"
+    if [[ $way != end ]]; then
+        [[ $way != go-on ]] || options=()
+        wait_for lines_at_least "$dir.out" $((seen + 3)) || return
+        if job_checkpoint "${options[@]}"; then
+            [[ $way != blocked ]] || return 1
+        else
+            [[ $way == blocked ]] || return 1
+        fi
+    fi
+    job_wait
+    # shellcheck disable=SC2154
+    return "$job_status"
+}
+
+case ${1:-} in
+--on)
+    shift
+    "$@"
+    exit
+    ;;
+--job)
+    shift
+    status=0
+    job "$@" >&2 || status=$?
+    exit "$status"
+    ;;
+esac
+
+# --- the test -------------------------------------------------------------------------------
+
+# travel USER DIR NAME:WAY:STATUS:PAUSE… -- ADDRESS SERVER LINES [queue]
+travel()
+{
+    local user=$1 dir=$2 place way expected pause connections
+    local -a legs=()
+
+    shift 2
+    while [[ $1 != -- ]]; do
+        legs+=("$1")
+        shift
+    done
+    shift
+    connections=$(grep -c connected "$log" || :)
+    for place in "${legs[@]}"; do
+        IFS=: read -r place way expected pause <<<"$place"
+        host_run "$place" leg "$user" "$dir" "$way" "$1" "$2" 7001 "${@:3}" >>"$dir.legs" 2>&1
+        is "$host_status" "$expected" "on $place ($way) it ends with $expected"
+        # The server pushes on, to a job that is nowhere.
+        sleep "$pause"
+    done
+    is "$(<"$dir.out")" "$(seq 10 10 "$3")"$'\n'ok "not a line is missing, or there twice"
+    is "$(($(grep -c connected "$log") - connections))" 1 "the server has seen one connection"
+    is "$(cat "$dir.left" 2>&1)" "cat: $dir.left: No such file or directory" "nothing is left on a host"
+    ((tap_failed == 0)) || tail -n 30 "$dir.legs" "$dir.err" "$dir.checkpoint" 2>&1 | diag
+}
+
+log=/root/server.log
+segment_up "$log"
+setuid_link
+allow '# who may' 'allow alice lan 192.0.2.0/24,2001:db8::/64'
+
+diag "An ordinary user: three hosts, and 3 s on none of them."
+travel alice /home/alice/user north:kill:85:3 south:kill:85:0 east:end:0:0 -- 192.0.2.7/24 "$server" 1100
+
+diag "A checkpoint behind which the job goes on, and one that cannot be made."
+travel alice /home/alice/stays north:go-on:0:0 -- 192.0.2.8/24 "$server" 200
+travel alice /home/alice/blocked north:blocked:0:0 -- 192.0.2.9/24 "$server" 200 queue
+
+diag "root, and IPv6."
+umount "$link"
+travel root /root/six north:kill:85:0 south:kill:85:0 north:end:0:0 -- 2001:db8::7/64 "$server6" 300
+
+is "$(grep -c reset "$log" || :)" 0 "no connection was reset"
+finish
