@@ -29,6 +29,11 @@ void bv_forgotten_inherit(const json_t *forgotten);
  * left alone; the number of those is returned, -1 on error. */
 int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err);
 
+/* Set timerfds going again, in the restored tree, that have a period and had come to their end unread: the engine gives
+ * them no time, which for the kernel means that they are off. One of them is let to tick a period from now; those that
+ * are not so, and those that cannot be had, are left alone. */
+void bv_forgotten_timers_wind(pid_t root);
+
 /* Of sockets alone (forgotten_sockets.c). */
 int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
 int bv_forgotten_sockets_restore(const json_t *sockets, struct bv_error *err);

@@ -188,6 +188,7 @@ static int on_restored(void *arg, struct bv_error *err)
     if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
         bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
         return -1;
+    bv_forgotten_timers_wind(x->root);
     return write_last_pid(x->request, err);
 }
 

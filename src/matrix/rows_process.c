@@ -11,6 +11,8 @@ const struct matrix_row matrix_rows_process[] = {
     {"signals", "process", "signals that are blocked, ignored, handled and pending",
      MATRIX_WORDS("@process", "signals")},
     {"timers", "process", "interval timers, POSIX timers and a timerfd", MATRIX_WORDS("@process", "timers")},
+    {"ticking", "process", "a timer with a period, which is over while the job is frozen",
+     MATRIX_WORDS("@process", "ticking")},
     {"limits", "process", "nice value, resource limits, umask and name", MATRIX_WORDS("@process", "limits")},
     {"sessions", "process", "sessions and process groups", MATRIX_WORDS("@process", "sessions")},
     {"terminal", "process", "a terminal of its own, with its settings and size", MATRIX_WORDS("@process", "terminal")},

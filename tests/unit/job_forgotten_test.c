@@ -6,10 +6,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +182,38 @@ static void what_is_inherited_is_one_flag_only(void **state)
     assert_int_equal(status, 0);
 }
 
+/* As after a restore: off, but with a period and a tick that nobody has read. */
+static int make_timer(int period_s, uint64_t ticks)
+{
+    struct itimerspec t = {.it_interval.tv_sec = period_s};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    assert_int_equal(timerfd_settime(fd, 0, &t, NULL), 0);
+    if (ticks)
+        assert_int_equal(ioctl(fd, _IOW('T', 0, uint64_t), &ticks), 0);
+    return fd;
+}
+
+static void a_timer_that_was_due_ticks_on(void **state)
+{
+    (void)state;
+    uint64_t ticks = 0;
+    struct itimerspec t;
+    int due = make_timer(1000, 3), once = make_timer(0, 1), off = make_timer(1000, 0);
+    bv_forgotten_timers_wind(getpid());
+    assert_int_equal(timerfd_gettime(due, &t), 0);
+    assert_in_range(t.it_value.tv_sec, 900, 1000);
+    assert_int_equal(t.it_interval.tv_sec, 1000);
+    assert_int_equal(read(due, &ticks, sizeof(ticks)), sizeof(ticks));
+    assert_int_equal(ticks, 3);
+    assert_int_equal(timerfd_gettime(once, &t), 0);
+    assert_int_equal(t.it_value.tv_sec + t.it_value.tv_nsec, 0); /* has no period */
+    assert_int_equal(timerfd_gettime(off, &t), 0);
+    assert_int_equal(t.it_value.tv_sec + t.it_value.tv_nsec, 0); /* was switched off */
+    close(due);
+    close(once);
+    close(off);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -211,6 +245,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_left_out_and_counted),
         cmocka_unit_test(what_is_gone_is_counted),
         cmocka_unit_test(what_is_inherited_is_one_flag_only),
+        cmocka_unit_test(a_timer_that_was_due_ticks_on),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes and threads, and what the kernel keeps for them. */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -230,6 +231,21 @@ static void timers(void)
               "a timerfd has another interval or has ticked: %ld s left", (long)fd_left.it_value.tv_sec);
 }
 
+/* One that is waited for in a loop. */
+static void ticking(void)
+{
+    struct itimerspec often = {.it_value.tv_nsec = 1, .it_interval.tv_nsec = 5000000};
+    uint64_t count = 0;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    row_must(fd >= 0 && timerfd_settime(fd, 0, &often, NULL) == 0);
+    row_ready();
+    for (int i = 0; i < 3; i++) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        row_check(poll(&p, 1, 10000) == 1 && read(fd, &count, sizeof(count)) == sizeof(count) && count > 0,
+                  "the timer ticks no more");
+    }
+}
+
 /* Clocks of a host that was booted at another time. */
 static void clocks(void)
 {
@@ -314,8 +330,17 @@ static void terminal(void)
 }
 
 static const struct row_case cases[] = {
-    {"serial", serial}, {"threads", threads},   {"fork-tree", fork_tree}, {"signals", signals},   {"timers", timers},
-    {"limits", limits}, {"sessions", sessions}, {"clocks", clocks},       {"terminal", terminal}, {NULL},
+    {"serial", serial},
+    {"threads", threads},
+    {"fork-tree", fork_tree},
+    {"signals", signals},
+    {"timers", timers},
+    {"limits", limits},
+    {"sessions", sessions},
+    {"clocks", clocks},
+    {"ticking", ticking},
+    {"terminal", terminal},
+    {NULL},
 };
 
 int main(int argc, char **argv)
