@@ -47,19 +47,30 @@ static void clear(struct bv_stdio *s)
         s->end[i] = (struct bv_stdio_end){.kind = BV_STDIO_NULL, .same_as = -1, .job_fd = -1, .our_fd = -1, .pos = -1};
 }
 
+static int is_at(const char *path, const struct stat *st)
+{
+    struct stat there;
+    return stat(path, &there) == 0 && there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+}
+
 /* The path by which the file behind descriptor `fd` can be opened again, or NULL: deleted, or hidden by a mount. */
 static char *path_of(int fd, const struct stat *st)
 {
+    static const char deleted[] = " (deleted)";
     char link[32], path[PATH_MAX];
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof(path) - 1);
     if (n <= 0 || path[0] != '/')
         return NULL;
     path[n] = '\0';
-    struct stat there;
-    if (stat(path, &there) < 0 || there.st_dev != st->st_dev || there.st_ino != st->st_ino)
+    if (is_at(path, st))
+        return bv_strdup(path);
+    /* Of files on network file systems the kernel says so although they are there. */
+    size_t end = (size_t)n - strlen(deleted);
+    if ((size_t)n <= strlen(deleted) || strcmp(path + end, deleted) != 0)
         return NULL;
-    return bv_strdup(path);
+    path[end] = '\0';
+    return is_at(path, st) ? bv_strdup(path) : NULL;
 }
 
 static int make_pipe(struct bv_stdio_end *e, int number, struct bv_error *err)

@@ -60,7 +60,8 @@ static int is_at(int procfd, pid_t pid, const char *path, const struct stat *st)
            there.st_ino == st->st_ino;
 }
 
-/* Take off the kernel's " (deleted)", unless the file is really called so. */
+/* Take off the kernel's " (deleted)", unless the file is really called so. Returns whether it is deleted: network file
+ * systems drop what the kernel knows of a name, and it then says so of a file that is still there. */
 static int strip_deleted(int procfd, pid_t pid, char *target, const struct stat *st)
 {
     static const char suffix[] = " (deleted)";
@@ -70,7 +71,7 @@ static int strip_deleted(int procfd, pid_t pid, char *target, const struct stat 
     if (st->st_nlink > 0 && is_at(procfd, pid, target, st))
         return 0;
     target[n - m] = '\0';
-    return 1;
+    return st->st_nlink == 0 || !is_at(procfd, pid, target, st);
 }
 
 /* Returns 0, or -1 if the descriptor vanished. */

@@ -25,7 +25,7 @@ struct bv_fd {
     int fd;
     enum bv_fd_kind kind;
     char *target;   /* what readlink says, without " (deleted)"; for regular files the path in the process's mounts */
-    int deleted;    /* the name is gone (or the link count is 0) */
+    int deleted;    /* the name is gone or another file's (or the link count is 0) */
     unsigned flags; /* open(2) flags, O_APPEND and so on */
     int64_t pos;    /* file offset */
     struct stat st; /* of the open file itself */

@@ -142,6 +142,18 @@ static void a_deleted_file_has_no_path_and_is_relayed(void **state)
     assert_found((int[]){-1, out, other}, "null pipe filew@0");
 }
 
+/* As on network file systems: the kernel has forgotten the name, under which the file is. */
+static void a_file_that_is_there_is_opened_again_whatever_the_kernel_says(void **state)
+{
+    const struct tmpdir *d = *state;
+    autoclose int out = open_in(d, "out", O_WRONLY);
+    assert_int_equal(linkat(d->fd, "out", d->fd, "other", 0), 0);
+    assert_int_equal(unlinkat(d->fd, "out", 0), 0);
+    assert_found((int[]){-1, out, out}, "null pipe pipe=1");
+    assert_int_equal(linkat(d->fd, "other", d->fd, "out", 0), 0);
+    assert_found((int[]){-1, out, -1}, "null filew@0 null");
+}
+
 static void a_restored_job_gets_new_pipes_and_only_those(void **state)
 {
     (void)state;
@@ -246,6 +258,7 @@ int main(void)
         cmocka_unit_test(a_terminal_is_known_as_one),
         cmocka_unit_test(what_is_closed_or_null_becomes_null),
         tmpdir_test(a_deleted_file_has_no_path_and_is_relayed),
+        tmpdir_test(a_file_that_is_there_is_opened_again_whatever_the_kernel_says),
         cmocka_unit_test(a_restored_job_gets_new_pipes_and_only_those),
         cmocka_unit_test(a_kind_has_a_name_and_a_name_has_a_kind),
         tmpdir_test(the_job_goes_on_in_its_files_where_the_scheduler_stood),

@@ -242,6 +242,32 @@ static void a_file_called_deleted_is_not_deleted(void **state)
     assert_false(find(&f, file)->deleted);
 }
 
+/* As on network file systems: the kernel has forgotten the name, under which the file is. */
+static void a_file_that_is_there_is_not_deleted_whatever_the_kernel_says(void **state)
+{
+    char name[] = "/tmp/bivouac-test-XXXXXX", other[] = "/tmp/bivouac-test-other-XXXXXX", link_text[64], target[256];
+    (void)state;
+    autoclose int file = mkstemp(name);
+    autoclose int another = mkstemp(other);
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(link(name, other), 0);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(link(other, name), 0);
+    snprintf(link_text, sizeof(link_text), "/proc/self/fd/%d", file);
+    ssize_t n = readlink(link_text, target, sizeof(target) - 1);
+    assert_true(n > 0);
+    target[n] = '\0';
+    assert_non_null(strstr(target, " (deleted)"));
+
+    autofds struct bv_fds f = {0};
+    assert_int_equal(bv_fds_scan(procfd, getpid(), &f, NULL), 0);
+    unlink(name);
+    unlink(other);
+    assert_string_equal(find(&f, file)->target, name);
+    assert_false(find(&f, file)->deleted);
+    assert_true(find(&f, another)->deleted);
+}
+
 static void fields_are_found_by_their_whole_key(void **state)
 {
     static const char text[] = "pos:\t12\nflags:\t0100002\nempty:\nafter:\t3\nPid:\t-1";
@@ -358,6 +384,7 @@ int main(void)
         cmocka_unit_test(descriptors_are_told_apart),
         cmocka_unit_test(a_deleted_file_is_still_found),
         cmocka_unit_test(a_file_called_deleted_is_not_deleted),
+        cmocka_unit_test(a_file_that_is_there_is_not_deleted_whatever_the_kernel_says),
         cmocka_unit_test(fields_are_found_by_their_whole_key),
         cmocka_unit_test(the_host_is_known),
         cmocka_unit_test(missing_cpu_features_are_named),
