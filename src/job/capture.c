@@ -112,6 +112,8 @@ void capture_stat_json(json_t *entry, const struct stat *st)
 static int take(struct bv_capture *c, pid_t root, struct bv_error *err)
 {
     const char *const *volatiles = capture_volatile(c->spec);
+    if (bv_mounts_read(&c->now, err) < 0)
+        return -1;
     for (size_t i = 0; volatiles[i]; i++)
         if (capture_directory(c, volatiles[i], 1, err) < 0)
             return -1;
@@ -133,6 +135,8 @@ int bv_capture_take(const struct bv_spec *spec, pid_t root, int staging, struct 
     c->opened = json_array();
     c->directories = json_array();
     c->warnings = json_array();
+    c->mounts = json_object();
+    c->mapped = json_object();
     if (take(c, root, err) < 0) {
         bv_capture_free(c);
         return -1;
@@ -159,6 +163,8 @@ static int write_json(struct bv_capture *c, struct bv_error *err)
     bv_json_set(all, "format", json_string(CAPTURE_FORMAT));
     bv_json_set(all, "files", json_incref(c->opened));
     bv_json_set(all, "directories", json_incref(c->directories));
+    bv_json_set(all, "mounts", capture_mounts_json(c));
+    bv_json_set(all, "mapped", capture_mapped_json(c));
     autofree char *text = bv_json_canonical(all);
 
     autoclose int fd = openat(c->staging, BV_CAPTURE_JSON, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -187,6 +193,9 @@ void bv_capture_free(struct bv_capture *c)
     json_decref(c->opened);
     json_decref(c->directories);
     json_decref(c->warnings);
+    json_decref(c->mounts);
+    json_decref(c->mapped);
+    bv_mounts_free(&c->now);
     free(c);
 }
 

@@ -55,6 +55,10 @@ int bv_rollback_volatiles(int staging, struct bv_error *err);
 int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int accept_changed, json_t *kept,
                       struct bv_error *err);
 
+/* `path` is missing: BV_EHOST if that is because a remote file system, which the staged checkpoint names, is not
+ * mounted here; else 0. */
+int bv_rollback_missing(int staging, const char *path, struct bv_error *err);
+
 /* Make, in the empty directory `shadow` (open, and its absolute path), what the files of a staged checkpoint would be
  * after a restart; those without content become files of zeros of their size. *ret, an allocated array that is ended by
  * a NULL `host`, says where each belongs: with them bound there, the engine finds what it looks for, and the job's own

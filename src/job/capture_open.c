@@ -16,6 +16,8 @@
 #include "proc/maps.h"
 #include "proc/tree.h"
 
+#define GHOST_LIMIT (1ULL << 30) /* as the engine's, for deleted files that it keeps itself */
+
 /* One inode, with all that the tree does to it. */
 struct open_file {
     char *path;
@@ -99,17 +101,21 @@ static int has_write_lease(const struct bv_fd *d)
     return lock && strstr(lock, " WRITE ");
 }
 
+/* What NFS makes of a file that is deleted while it is open. The engine names it again too. */
+static int is_silly(const char *path)
+{
+    return strncmp(strrchr(path, '/') + 1, ".nfs", 4) == 0;
+}
+
 static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
 {
     if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target, d->st.st_dev))
         return;
     autofree char *remap = NULL;
-    if (d->deleted) {
-        if (d->st.st_nlink > 0)
-            remap = link_remap_of(d->target, &d->st);
-        if (!remap)
-            return; /* a ghost: the engine keeps its content */
-    }
+    if ((d->deleted || is_silly(d->target)) && d->st.st_nlink > 0)
+        remap = link_remap_of(d->target, &d->st);
+    if (d->deleted && !remap)
+        return; /* a ghost: the engine keeps its content */
 
     struct open_file *f = find_or_add(all, remap ? remap : d->target, &d->st);
     f->link_remap |= remap != NULL;
@@ -118,12 +124,14 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY | O_NOATIME);
     if (f->fd < 0 && !f->leased)
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY);
+    if (f->fd >= 0 && fstat(f->fd, &f->st) < 0)
+        close_fd(&f->fd);
 
     unsigned access = d->flags & O_ACCMODE;
     f->readers += access == O_RDONLY;
     f->writers += access != O_RDONLY;
     f->appenders += access != O_RDONLY && (d->flags & O_APPEND);
-    f->at_end += access == O_WRONLY && !(d->flags & O_APPEND) && d->pos == d->st.st_size;
+    f->at_end += access == O_WRONLY && !(d->flags & O_APPEND) && d->pos == f->st.st_size;
 }
 
 /* A shared writable mapping lives on when its descriptor is closed. */
@@ -160,6 +168,7 @@ static int collect(struct bv_capture *c, pid_t root, struct open_files *all, str
         if (bv_maps_scan(procfd, pids.pid[i], &maps, NULL) == 0)
             for (size_t k = 0; k < maps.count; k++)
                 add_map(c, all, &maps.map[k]);
+        capture_note_process(c, procfd, pids.pid[i], &fds, &maps);
     }
     return 0;
 }
@@ -172,7 +181,9 @@ static enum capture_class classify(const struct bv_capture *c, const struct open
         return CLASS_APPEND;
     if (!f->mapped && !f->link_remap && f->appenders + f->at_end == f->writers)
         return CLASS_SEQUENTIAL;
-    return (uint64_t)f->st.st_size <= c->spec->capture_limit ? CLASS_IN_PLACE : CLASS_RECORDED;
+    /* What has no name but the engine's is lost when nobody keeps it. */
+    uint64_t limit = f->link_remap && c->spec->capture_limit < GHOST_LIMIT ? GHOST_LIMIT : c->spec->capture_limit;
+    return (uint64_t)f->st.st_size <= limit ? CLASS_IN_PLACE : CLASS_RECORDED;
 }
 
 static void defer(struct bv_capture *c, struct open_file *f, json_t *entry)

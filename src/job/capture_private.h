@@ -6,6 +6,9 @@
 
 #include "base/json.h"
 #include "job/capture.h"
+#include "proc/fds.h"
+#include "proc/maps.h"
+#include "proc/mounts.h"
 
 /* Shared between capture*.c and rollback*.c only. */
 
@@ -39,6 +42,8 @@ struct bv_capture {
     json_t *opened;     /* what becomes "files" */
     json_t *directories;
     json_t *warnings;
+    struct bv_mounts now;
+    json_t *mounts, *mapped; /* path -> type, or whether it is executed */
     struct capture_deferred *deferred;
     size_t deferred_count;
 };
@@ -62,6 +67,14 @@ int capture_copy(struct bv_capture *c, int fd, uint64_t size, unsigned *ret, str
 
 /* mode, uid, gid, size, mtime of an inode, into `entry`. */
 void capture_stat_json(json_t *entry, const struct stat *st);
+
+/* Keep in mind which file systems a process uses, and which files it has mapped. */
+void capture_note_process(struct bv_capture *c, int procfd, pid_t pid, const struct bv_fds *fds,
+                          const struct bv_maps *maps);
+
+/* What was kept in mind, as it is written: new arrays. */
+json_t *capture_mounts_json(const struct bv_capture *c);
+json_t *capture_mapped_json(const struct bv_capture *c);
 
 /* The open files of the tree. */
 int capture_open_files(struct bv_capture *c, pid_t root, struct bv_error *err);

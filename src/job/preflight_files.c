@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "job/preflight_rules.h"
 #include "proc/field.h"
+#include "proc/mounts.h"
 
 /* The engine keeps an unlinked file in the image up to this many bytes on disk (--ghost-limit). */
 #define GHOST_LIMIT (1LL << 30)
@@ -112,45 +113,51 @@ static char *packet_pipe(const struct pf_process *p, const struct bv_fd *fd, con
     return bv_asprintf("descriptor %d is a pipe that keeps messages apart (O_DIRECT)", fd->fd);
 }
 
-/* Type of the file system that an open file is on, 0 if it cannot be seen. O_PATH touches no device and no server. */
-static long file_system(const struct pf_process *p, const struct bv_fd *fd)
+/* The line of the mount that an open file is on; *ret_length without its end. NULL if the process does not see it. */
+static const char *mount_line(const struct pf_process *p, const struct bv_fd *fd, size_t *ret_length)
 {
-    autoclose int file = bv_fd_reopen(p->tree->p->procfd, p->task.pid, fd->fd, O_PATH);
-    struct statfs fs;
-    return file < 0 || fstatfs(file, &fs) < 0 ? 0 : (long)fs.f_type;
+    char wanted[24];
+    int n = snprintf(wanted, sizeof(wanted), "%lld ", (long long)bv_field_number(fd->info, "mnt_id", 10, -1));
+    for (const char *line = p->mountinfo; *line;) {
+        *ret_length = strcspn(line, "\n");
+        if (strncmp(line, wanted, (size_t)n) == 0)
+            return line;
+        line += *ret_length;
+        line += *line == '\n';
+    }
+    return NULL;
 }
 
+/* Queues are on a mount that only the kernel has. */
 static char *message_queue(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
 {
+    struct statfs fs;
+    size_t length;
     (void)arg;
-    if (fd->kind != BV_FD_FILE || file_system(p, fd) != 0x19800202)
+    if (fd->kind != BV_FD_FILE || mount_line(p, fd, &length))
+        return NULL;
+    autoclose int file = bv_fd_reopen(p->tree->p->procfd, p->task.pid, fd->fd, O_PATH);
+    if (file < 0 || fstatfs(file, &fs) < 0 || fs.f_type != 0x19800202)
         return NULL;
     return bv_asprintf("the POSIX message queue %s is open", fd->target);
 }
 
-static const char *network_name(long type)
-{
-    static const struct {
-        long type;
-        const char *name;
-    } known[] = {
-        {0x6969, "NFS"},      {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"},
-        {0x65735546, "FUSE"}, {0x00c36400, "CephFS"}, {0x5346414f, "AFS"},  {0xff534d42, "CIFS"},
-        {0xfe534d42, "SMB"},  {0x01021997, "9P"},
-    };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if ((uint32_t)known[i].type == (uint32_t)type)
-            return known[i].name;
-    return NULL;
-}
-
+/* By the list of mounts: statfs(2) would ask the server, which may hang. */
 static char *network_file(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
 {
+    size_t length;
+    automounts struct bv_mounts mounts = {0};
     (void)arg;
     if (fd->kind != BV_FD_FILE || (fd->flags & O_ACCMODE) == O_RDONLY || fd->deleted)
         return NULL;
-    const char *name = network_name(file_system(p, fd));
-    return name ? bv_asprintf("%s is open for writing on a network file system (%s)", fd->target, name) : NULL;
+    const char *found = mount_line(p, fd, &length);
+    if (!found)
+        return NULL;
+    autofree char *line = bv_strndup(found, length);
+    bv_mounts_parse(line, &mounts);
+    if (mounts.count == 0 || !bv_mount_is_remote(mounts.mount[0].type))
+        return NULL;
+    return bv_asprintf("%s is open for writing on a network file system (%s)", fd->target, mounts.mount[0].type);
 }
 
 static char *big_deleted_file(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
@@ -188,14 +195,9 @@ static char *outside_mount(const struct pf_process *p, const struct bv_fd *fd, c
     if (fd->kind != BV_FD_FILE && fd->kind != BV_FD_DIR && fd->kind != BV_FD_CHAR && fd->kind != BV_FD_FIFO)
         return NULL;
 
-    char wanted[24];
-    int n = snprintf(wanted, sizeof(wanted), "%lld ", (long long)bv_field_number(fd->info, "mnt_id", 10, -1));
-    for (const char *line = p->mountinfo; *line;) {
-        if (strncmp(line, wanted, (size_t)n) == 0)
-            return NULL;
-        line += strcspn(line, "\n");
-        line += *line == '\n';
-    }
+    size_t length;
+    if (mount_line(p, fd, &length))
+        return NULL;
     return bv_asprintf("descriptor %d, %s, was opened outside of the job's own mounts", fd->fd, fd->target);
 }
 

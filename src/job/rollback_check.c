@@ -24,6 +24,7 @@ struct demand {
 
 struct check {
     const struct rollback *r;
+    const json_t *all;
     struct demand *demand;
     size_t demand_count;
 };
@@ -124,11 +125,13 @@ static int check_creation(struct check *c, int dirfd, const char *name, const st
     }
 }
 
-static int check_content_of_missing(const struct rollback_entry *e, const char *path, struct bv_error *err)
+static int check_missing(struct check *c, const struct rollback_entry *e, struct bv_error *err)
 {
+    if (rollback_check_unmounted(c->all, e->path, err) < 0)
+        return -1;
     if (e->content >= 0)
-        return 0;
-    return bv_fail(err, BV_ECHANGED, 0, "%s is gone, and the checkpoint does not hold its content", path);
+        return check_creation(c, AT_FDCWD, e->path, e, e->path, err);
+    return bv_fail(err, BV_ECHANGED, 0, "%s is gone, and the checkpoint does not hold its content", e->path);
 }
 
 static int check_open_file(struct check *c, const json_t *j, struct bv_error *err)
@@ -141,7 +144,7 @@ static int check_open_file(struct check *c, const json_t *j, struct bv_error *er
     int access = e.class == CLASS_READ_ONLY ? O_RDONLY : O_RDWR;
     autoclose int fd = rollback_open(AT_FDCWD, path, access | O_NONBLOCK, 0);
     if (fd < 0 && errno == ENOENT)
-        return check_content_of_missing(&e, path, err) < 0 ? -1 : check_creation(c, AT_FDCWD, path, &e, path, err);
+        return check_missing(c, &e, err);
     if (fd < 0)
         return rollback_refuse(path, errno, err);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -208,8 +211,10 @@ static int check_all(struct check *c, const json_t *all, struct bv_error *err)
 
 int rollback_check(const struct rollback *r, const json_t *all, struct bv_error *err)
 {
-    struct check c = {.r = r};
-    int rc = check_all(&c, all, err);
+    struct check c = {.r = r, .all = all};
+    int rc = rollback_check_place(all, err);
+    if (rc == 0)
+        rc = check_all(&c, all, err);
     for (size_t i = 0; i < c.demand_count; i++)
         free(c.demand[i].path);
     free(c.demand);

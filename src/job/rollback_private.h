@@ -42,6 +42,12 @@ int rollback_is_clean_relative(const char *path);
 /* Before anything is changed: can everything that `all` asks for be put back? */
 int rollback_check(const struct rollback *r, const json_t *all, struct bv_error *err);
 
+/* Are the file systems of the job mounted, and can what it has mapped be mapped again? BV_EHOST. */
+int rollback_check_place(const json_t *all, struct bv_error *err);
+
+/* `path`, which is missing: BV_EHOST if that is because a remote file system is not mounted here. */
+int rollback_check_unmounted(const json_t *all, const char *path, struct bv_error *err);
+
 /* BV_ECHANGED where the open file is not as recorded, and the checkpoint has no content to make it so. */
 int rollback_check_changed(const struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
                            const struct stat *st, struct bv_error *err);

@@ -16,11 +16,15 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/reach.h"
+#include "job/capture.h"
 #include "job/needs.h"
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
 #include "proc/tree.h"
 #include "store/script.h"
+
+#define LOCATION_TIMEOUT 15 /* s; automounts and sleeping disks need some */
 
 void supervisor_end(struct supervisor *s, enum bv_ending how, int number)
 {
@@ -252,6 +256,25 @@ static int claim(struct supervisor *s, struct bv_error *err)
     return bv_job_sweep(&s->job, s->attempt.number, err);
 }
 
+static int check_location(const char *where, const struct restart *r, struct bv_error *err)
+{
+    struct stat st;
+    if (bv_reach(where, LOCATION_TIMEOUT, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    if (errno == ETIMEDOUT)
+        return bv_fail(
+            err, BV_ENODIR, 0,
+            "the file system of the job's directory %s has not answered for %d s: see that it works, and start "
+            "the job again",
+            where, LOCATION_TIMEOUT);
+    if (errno == ENOTCONN || errno == ESTALE || errno == EIO)
+        return bv_fail(err, BV_ENODIR, errno,
+                       "the file system of the job's directory %s does not work: have it mounted again", where);
+    if (r->generation && bv_rollback_missing(r->staging, where, err) < 0)
+        return -1;
+    return bv_fail(err, BV_ENODIR, 0, "the job's directory %s is gone: create it, or name another with --chdir", where);
+}
+
 static int set_location(struct supervisor *s, const struct restart *r, struct bv_error *err)
 {
     const json_t *recorded = r->content ? json_object_get(r->content, "relocated") : NULL;
@@ -260,11 +283,8 @@ static int set_location(struct supervisor *s, const struct restart *r, struct bv
     else if (!s->options->chdir && recorded && bv_json_unescape(recorded, &s->relocated, err) < 0)
         return -1;
 
-    struct stat st;
-    const char *where = s->relocated ? s->relocated : s->spec.cwd;
-    if (stat(where, &st) < 0 || !S_ISDIR(st.st_mode))
-        return bv_fail(err, BV_ENODIR, 0, "the job's directory %s is gone: create it, or name another with --chdir",
-                       where);
+    if (check_location(s->relocated ? s->relocated : s->spec.cwd, r, err) < 0)
+        return -1;
 
     s->binds = bv_alloc((s->spec.bind_count + 1) * sizeof(s->binds[0]));
     for (size_t i = 0; i < s->spec.bind_count; i++)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -60,6 +61,30 @@ static int is_at(int procfd, pid_t pid, const char *path, const struct stat *st)
            there.st_ino == st->st_ino;
 }
 
+/* fstatat(2) that takes what the kernel knows already: a network file system whose server hangs would hang us too. */
+static int stat_known(int dirfd, const char *name, struct stat *ret)
+{
+    struct statx x;
+    if (statx(dirfd, name, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &x) < 0)
+        return -1;
+    *ret = (struct stat){
+        .st_dev = makedev(x.stx_dev_major, x.stx_dev_minor),
+        .st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor),
+        .st_ino = x.stx_ino,
+        .st_mode = x.stx_mode,
+        .st_nlink = x.stx_nlink,
+        .st_uid = x.stx_uid,
+        .st_gid = x.stx_gid,
+        .st_size = (off_t)x.stx_size,
+        .st_blksize = (blksize_t)x.stx_blksize,
+        .st_blocks = (blkcnt_t)x.stx_blocks,
+        .st_atim = {.tv_sec = x.stx_atime.tv_sec, .tv_nsec = x.stx_atime.tv_nsec},
+        .st_mtim = {.tv_sec = x.stx_mtime.tv_sec, .tv_nsec = x.stx_mtime.tv_nsec},
+        .st_ctim = {.tv_sec = x.stx_ctime.tv_sec, .tv_nsec = x.stx_ctime.tv_nsec},
+    };
+    return 0;
+}
+
 /* Take off the kernel's " (deleted)", unless the file is really called so. Returns whether it is deleted: network file
  * systems drop what the kernel knows of a name, and it then says so of a file that is still there. */
 static int strip_deleted(int procfd, pid_t pid, char *target, const struct stat *st)
@@ -84,7 +109,7 @@ static int read_one(int procfd, pid_t pid, int dirfd, const char *number, struct
     target[n] = '\0';
 
     struct bv_fd fd = {.fd = (int)strtol(number, NULL, 10)};
-    if (fstatat(dirfd, number, &fd.st, 0) < 0)
+    if (stat_known(dirfd, number, &fd.st) < 0)
         return -1;
 
     char name[64];

@@ -28,7 +28,7 @@ struct bv_fd {
     int deleted;    /* the name is gone or another file's (or the link count is 0) */
     unsigned flags; /* open(2) flags, O_APPEND and so on */
     int64_t pos;    /* file offset */
-    struct stat st; /* of the open file itself */
+    struct stat st; /* of the open file itself; of network file systems, as the kernel has seen it last */
     char *info;     /* the whole fdinfo text */
 };
 

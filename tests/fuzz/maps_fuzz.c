@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of /proc/PID/maps: names in it are chosen by the job. */
+/* Text of /proc/PID/maps, and of mountinfo: names in them are chosen by the job. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "proc/maps.h"
+#include "proc/mounts.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
@@ -20,5 +21,11 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
             if (maps.map[i].start >= maps.map[i].end ||
                 (maps.map[i].path && !maps.map[i].path[0] && !maps.map[i].deleted))
                 abort();
+
+    automounts struct bv_mounts mounts = {0};
+    bv_mounts_parse(text, &mounts);
+    for (size_t i = 0; i < mounts.count; i++)
+        if (mounts.mount[i].path[0] != '/' || !bv_mounts_of(&mounts, mounts.mount[i].path))
+            abort();
     return 0;
 }

@@ -131,6 +131,40 @@ static void a_deleted_file_that_the_engine_has_named_again_is_captured_by_that_n
     assert_null(file_entry(f, "link_remap.8"));
 }
 
+/* On NFS, where the file keeps a name of its own until it is closed. */
+static void a_silly_name_is_not_what_a_restart_would_find(void **state)
+{
+    struct files_fixture *f = *state;
+    static const char silly[] = ".nfs00000000006dc0e900000001";
+    put_text(f->work, silly, "content");
+    put_text(f->work, ".nfs_of_nobody", "other");
+    assert_int_equal(linkat(f->work, silly, f->work, "link_remap.7", 0), 0);
+    f->spec.capture_limit = 5;
+    capture_opened(f, {silly, O_RDWR, 0, 0, 0}, {".nfs_of_nobody", O_RDWR, 0, 0, 0});
+    assert_null(file_entry(f, silly));
+    assert_class(f, "link_remap.7", "in-place");
+    assert_content(f, file_entry(f, "link_remap.7"), "content");
+    assert_content(f, file_entry(f, ".nfs_of_nobody"), "other");
+}
+
+static void it_is_kept_in_mind_what_is_mounted_and_mapped(void **state)
+{
+    struct files_fixture *f = *state;
+    autofree char *small = path_in(f->dir, "data/small");
+    assert_int_equal(mkdirat(f->work, "small", 0700), 0);
+    assert_int_equal(mount("small", small, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k"), 0);
+    put_text(f->work, "small/db", "x");
+    capture_opened(f, {"small/db", O_RDWR, 0, 0, 0});
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+    const json_t *m = entry_called(json_object_get(f->captured, "mounts"), small);
+    assert_string_equal(json_string_value(json_object_get(m, "type")), "tmpfs");
+    assert_null(entry_called(json_object_get(f->captured, "mounts"), "/"));
+    char self[4096] = "";
+    assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    const json_t *exe = entry_called(json_object_get(f->captured, "mapped"), self);
+    assert_true(json_is_true(json_object_get(exe, "executed")));
+}
+
 static void files_of_the_kernel_and_of_the_capsule_are_not_captured(void **state)
 {
     struct files_fixture *f = *state;
@@ -289,6 +323,8 @@ int main(void)
         files_test(of_a_large_file_written_at_its_end_only_sums_are_kept),
         files_test(a_deleted_file_is_left_to_the_engine),
         files_test(a_deleted_file_that_the_engine_has_named_again_is_captured_by_that_name),
+        files_test(a_silly_name_is_not_what_a_restart_would_find),
+        files_test(it_is_kept_in_mind_what_is_mounted_and_mapped),
         files_test(files_of_the_kernel_and_of_the_capsule_are_not_captured),
         files_test(what_is_bound_into_a_volatile_directory_is_a_file_like_any_other),
         files_test(a_named_directory_is_captured_with_all_that_is_in_it),

@@ -604,6 +604,47 @@ static void nothing_is_touched_where_there_is_no_room_for_one(void **state)
     leave_two_file_systems(f);
 }
 
+static void nothing_is_touched_where_a_file_system_is_not_mounted(void **state)
+{
+    struct files_fixture *f = *state;
+    json_t *kept = NULL;
+    capture_two_file_systems(f);
+    autofree char *small = path_in(f->dir, "data/small");
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+    assert_fails_saying(BV_EHOST, "(tmpfs) that is not mounted on", put_back(f, 1, &kept, &err));
+    assert_text(f->work, "log", "one\ntwo\n");
+    assert_missing(f->work, "small/db");
+    autofree char *file = path_in(f->dir, "data/small/db");
+    assert_fails_saying(BV_EHOST, "small/db was on", bv_rollback_missing(f->staging, file, &err));
+
+    /* A node with its disks cut otherwise. */
+    put_text(f->work, "small/other", "in use");
+    autojson json_t *kept_now = rolled_back(f);
+    assert_text(f->work, "log", "one\n");
+    assert_int_equal(json_array_size(kept_now), 1);
+    assert_ok(bv_rollback_missing(f->staging, file, &err));
+}
+
+static void a_program_must_be_on_a_file_system_that_executes(void **state)
+{
+    struct files_fixture *f = *state;
+    json_t *kept = NULL;
+    autofree char *small = path_in(f->dir, "data/small"), *program = path_in(f->dir, "data/small/program");
+    put_text(f->work, "log", "one\n");
+    capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0});
+    append_text(f->work, "log", "two\n");
+    assert_int_equal(mkdirat(f->work, "small", 0700), 0);
+    assert_int_equal(mount("small", small, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k"), 0);
+    put_text(f->work, "small/program", "x");
+    json_t *mapped = json_object_get(f->captured, "mapped");
+    json_array_append_new(mapped, json_pack("{s:s, s:b}", "path", program, "executed", 1));
+    autofree char *text = bv_json_canonical(f->captured);
+    assert_ok(bv_publish(f->staging, BV_CAPTURE_JSON, text, strlen(text), 1, &err));
+    assert_fails_saying(BV_EHOST, "nothing can be executed", put_back(f, 1, &kept, &err));
+    assert_text(f->work, "log", "one\ntwo\n");
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+}
+
 static void nothing_is_touched_where_one_was_rewritten(void **state)
 {
     struct files_fixture *f = *state;
@@ -636,6 +677,8 @@ int main(void)
         files_test(what_is_no_regular_file_any_more_is_refused),
         files_test(nothing_is_touched_where_one_file_system_is_read_only),
         files_test(nothing_is_touched_where_there_is_no_room_for_one),
+        files_test(nothing_is_touched_where_a_file_system_is_not_mounted),
+        files_test(a_program_must_be_on_a_file_system_that_executes),
         files_test(nothing_is_touched_where_one_was_rewritten),
         files_test(a_copy_that_is_missing_or_of_another_length_is_noticed),
         files_test(a_directory_becomes_what_it_was),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proc/maps.h"
+#include "proc/mounts.h"
 #include "proc/socket.h"
 
 static void mappings_are_parsed(void **state)
@@ -114,6 +115,30 @@ static void nonsense_is_no_socket(void **state)
     assert_int_equal(s.count, 0);
 }
 
+static void mounts_are_parsed_and_found_by_name(void **state)
+{
+    static const char text[] = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+                               "no mount\n"
+                               "30 21 0:40 / /data rw master:2 - nfs4 server:/data rw\n"
+                               "31 30 0:41 / /data/with\\040space\\134 rw - fuse.sshfs host: rw\n"
+                               "32 30 0:42 / /data/cut rw - \n"
+                               "33 21 0:43 / /data rw shared:3 - tmpfs tmpfs rw";
+    automounts struct bv_mounts m = {0};
+    (void)state;
+    bv_mounts_parse(text, &m);
+    assert_int_equal(m.count, 4);
+    assert_string_equal(bv_mounts_of(&m, "/datafile")->path, "/");
+    assert_string_equal(bv_mounts_of(&m, "/")->type, "ext4");
+    assert_string_equal(bv_mounts_of(&m, "/data/file")->type, "tmpfs");
+    assert_string_equal(bv_mounts_of(&m, "/data/with space\\/file")->type, "fuse.sshfs");
+    assert_true(bv_mount_is_remote("fuse.sshfs") && bv_mount_is_remote("nfs4") && bv_mount_is_remote("nfs"));
+    assert_false(bv_mount_is_remote("ext4") || bv_mount_is_remote("tmpfs"));
+
+    automounts struct bv_mounts none = {0};
+    bv_mounts_parse("", &none);
+    assert_null(bv_mounts_of(&none, "/"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +148,7 @@ int main(void)
         cmocka_unit_test(internet_sockets_are_parsed),
         cmocka_unit_test(sockets_of_the_new_internet_are_parsed),
         cmocka_unit_test(nonsense_is_no_socket),
+        cmocka_unit_test(mounts_are_parsed_and_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
