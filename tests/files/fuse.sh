@@ -59,7 +59,7 @@ like "$(cat "$BIVOUAC_STORE"/jobs/writer/0*1/manifest)" 'network file system \(f
 fuse_down mnt
 refused 109 'mnt/writer was on a file system \(fuse.*\) that is not mounted on .*mnt here' "not mounted"
 mkdir "$work/mnt/writer"
-refused 109 'mnt/writer/log.txt was on a file system .* that is not mounted' "not mounted, with a directory of that name"
+refused 109 'mnt/writer.* was on a file system .* that is not mounted' "not mounted, with a directory of that name"
 rmdir "$work/mnt/writer"
 fuse_up mnt
 mount_another
