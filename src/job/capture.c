@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "job/xattr.h"
 
 #define WARNINGS_MAX 16
 
@@ -98,6 +99,13 @@ int capture_copy(struct bv_capture *c, int fd, uint64_t size, unsigned *ret, str
                        (unsigned long long)size);
     *ret = c->next++;
     return 0;
+}
+
+void capture_xattr_json(json_t *entry, int fd)
+{
+    json_t *xattr = bv_xattr_save(fd);
+    if (xattr)
+        bv_json_set(entry, "xattr", xattr);
 }
 
 void capture_stat_json(json_t *entry, const struct stat *st)

@@ -50,6 +50,7 @@ static int add_file(struct walk *w, int dir, const char *name, const char *rel, 
         return 0;
     }
     autojson json_t *entry = new_entry(rel, "file", &st);
+    capture_xattr_json(entry, fd);
     if (w->everything || (uint64_t)st.st_size <= w->c->spec->capture_limit) {
         unsigned number;
         if (capture_copy(w->c, fd, (uint64_t)st.st_size, &number, err) < 0)

@@ -260,6 +260,7 @@ static int add_entry(struct bv_capture *c, struct open_file *f, struct bv_error 
     bv_json_set(entry, "path", bv_json_bytes(f->path));
     bv_json_set(entry, "class", json_string(capture_class_name(class)));
     capture_stat_json(entry, &f->st);
+    capture_xattr_json(entry, f->fd);
     if ((class == CLASS_APPEND || class == CLASS_SEQUENTIAL) && sum_ends(f, class, entry, err) < 0)
         return -1;
     if (keep_content(c, f, class, entry, err) < 0)

@@ -65,6 +65,9 @@ int capture_sum(int fd, uint64_t offset, size_t size, char ret[SUM_TEXT]);
 /* Copy `size` bytes of `fd` into a new file of files/; its number goes to *ret. Errors: BV_ENOSPACE, BV_ESTORE. */
 int capture_copy(struct bv_capture *c, int fd, uint64_t size, unsigned *ret, struct bv_error *err);
 
+/* Its extended attributes, if it has any. */
+void capture_xattr_json(json_t *entry, int fd);
+
 /* mode, uid, gid, size, mtime of an inode, into `entry`. */
 void capture_stat_json(json_t *entry, const struct stat *st);
 

@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/name.h"
+#include "job/xattr.h"
 
 int rollback_open(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -43,6 +44,7 @@ int rollback_parse_entry(const json_t *j, struct rollback_entry *ret, struct bv_
         e.content = (int)number;
     }
     e.mode = (mode_t)mode;
+    e.xattr = json_object_get(j, "xattr");
     e.mtime_ns = mtime;
     if (bv_json_get_bytes(j, "path", &e.path, err) < 0)
         return -1;
@@ -83,6 +85,8 @@ int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int 
         return bv_fail(err, bv_store_code(errno), errno, "cannot put %s back", e->path);
     if (fchmod(to, e->mode) < 0 && errno != EPERM)
         return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
+    if (bv_xattr_restore(to, e->xattr, err) < 0)
+        return bv_wrap(err, "%s", e->path);
     rollback_set_time(to, e);
     return 0;
 }

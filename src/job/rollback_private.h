@@ -23,7 +23,8 @@ struct rollback_entry {
     uint64_t size;
     mode_t mode;
     int64_t mtime_ns;
-    int content; /* number in files/, -1 = none */
+    int content;         /* number in files/, -1 = none */
+    const json_t *xattr; /* borrowed; NULL = none */
 };
 
 /* openat2(2) that refuses every symbolic link on the way. -1 with errno. */

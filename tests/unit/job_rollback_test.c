@@ -5,6 +5,9 @@
 #include "job/rollback_private.h"
 
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "job/xattr.h"
 
 static int put_back(struct files_fixture *f, int accept_changed, json_t **ret_kept, struct bv_error *err)
 {
@@ -645,6 +648,32 @@ static void a_program_must_be_on_a_file_system_that_executes(void **state)
     assert_int_equal(umount2(small, MNT_DETACH), 0);
 }
 
+/* What only the kernel may set is not set on the word of a checkpoint. */
+static void attributes_come_back_and_only_those_of_the_user(void **state)
+{
+    struct files_fixture *f = *state;
+    char value[8] = "";
+    static const char bytes[] = {'a', 0, 'b'};
+    put_text(f->work, "log", "one\n");
+    autoclose int fd = openat(f->work, "log", O_RDWR | O_CLOEXEC);
+    assert_int_equal(fsetxattr(fd, "user.100% kind", bytes, 3, 0), 0);
+    capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0});
+    assert_int_equal(unlinkat(f->work, "log", 0), 0);
+    autojson json_t *kept = rolled_back(f);
+    autoclose int again = openat(f->work, "log", O_RDWR | O_CLOEXEC);
+    assert_int_equal(fgetxattr(again, "user.100% kind", value, sizeof(value)), 3);
+    assert_memory_equal(value, bytes, 3);
+
+    static const char *const hostile[] = {"{\"trusted.x\": \"00\"}", "{\"user.x\": \"0\"}", "{\"user.x\": \"0g\"}",
+                                          "{\"user.x\": 1}", "[]"};
+    for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        autojson json_t *saved = json_loads(hostile[i], 0, NULL);
+        assert_fails_saying(BV_ECORRUPT, "not valid", bv_xattr_restore(again, saved, &err));
+    }
+    assert_ok(bv_xattr_restore(again, NULL, &err));
+    assert_true(fgetxattr(again, "user.x", value, sizeof(value)) < 0);
+}
+
 static void nothing_is_touched_where_one_was_rewritten(void **state)
 {
     struct files_fixture *f = *state;
@@ -680,6 +709,7 @@ int main(void)
         files_test(nothing_is_touched_where_a_file_system_is_not_mounted),
         files_test(a_program_must_be_on_a_file_system_that_executes),
         files_test(nothing_is_touched_where_one_was_rewritten),
+        files_test(attributes_come_back_and_only_those_of_the_user),
         files_test(a_copy_that_is_missing_or_of_another_length_is_noticed),
         files_test(a_directory_becomes_what_it_was),
         files_test(what_was_created_since_is_moved_aside),

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/xattr.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+#define LIST_MAX  (64 << 10) /* bytes, as the kernel's */
+#define VALUE_MAX (64 << 10)
+
+static int is_ours(const char *name)
+{
+    return strncmp(name, "user.", 5) == 0 || strcmp(name, "system.posix_acl_access") == 0;
+}
+
+static char *to_hex(const unsigned char *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = bv_alloc(2 * size + 1);
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * size] = '\0';
+    return text;
+}
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The number of bytes, or -1. */
+static ssize_t from_hex(const char *text, unsigned char *bytes, size_t max)
+{
+    size_t n = strlen(text);
+    if (n % 2 || n / 2 > max)
+        return -1;
+    for (size_t i = 0; i < n; i += 2) {
+        if (digit(text[i]) < 0 || digit(text[i + 1]) < 0)
+            return -1;
+        bytes[i / 2] = (unsigned char)(digit(text[i]) * 16 + digit(text[i + 1]));
+    }
+    return (ssize_t)(n / 2);
+}
+
+json_t *bv_xattr_save(int fd)
+{
+    ssize_t size = flistxattr(fd, NULL, 0); /* most files have none */
+    if (size <= 0)
+        return NULL;
+    autofree char *list = bv_alloc(LIST_MAX + 1);
+    autofree unsigned char *value = bv_alloc(VALUE_MAX);
+    autojson json_t *saved = json_object();
+    size = flistxattr(fd, list, LIST_MAX);
+    for (const char *name = list; size > 0 && name < list + size; name += strlen(name) + 1) {
+        ssize_t n = is_ours(name) ? fgetxattr(fd, name, value, VALUE_MAX) : -1;
+        if (n < 0)
+            continue;
+        autofree char *text = to_hex(value, (size_t)n);
+        autojson json_t *key = bv_json_bytes(name);
+        bv_json_set(saved, json_string_value(key), json_string(text));
+    }
+    return json_object_size(saved) ? steal_ptr(&saved) : NULL;
+}
+
+static int restore_one(int fd, const char *key, const char *text, unsigned char *value, struct bv_error *err)
+{
+    autofree char *name = NULL;
+    autojson json_t *escaped = json_string(key);
+    ssize_t n = text ? from_hex(text, value, VALUE_MAX) : -1;
+    if (n < 0 || bv_json_unescape(escaped, &name, NULL) < 0 || !is_ours(name))
+        return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
+    if (fsetxattr(fd, name, value, (size_t)n, 0) == 0 || errno == ENOTSUP || errno == EPERM || errno == EACCES)
+        return 0;
+    return bv_fail(err, bv_store_code(errno), errno, "cannot set the attribute %s", name);
+}
+
+int bv_xattr_restore(int fd, const json_t *saved, struct bv_error *err)
+{
+    const char *key;
+    json_t *text;
+    if (!saved)
+        return 0;
+    if (!json_is_object(saved))
+        return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
+    autofree unsigned char *value = bv_alloc(VALUE_MAX);
+    json_object_foreach ((json_t *)saved, key, text)
+        if (restore_one(fd, key, json_string_value(text), value, err) < 0)
+            return -1;
+    return 0;
+}
