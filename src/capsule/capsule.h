@@ -67,6 +67,10 @@ struct bv_capsule {
  * Errors: BV_EHOST (a namespace cannot be made, with what to do), BV_ENODIR (a bind's source is missing). */
 int bv_capsule_create(const struct bv_capsule_config *config, struct bv_capsule *ret, struct bv_error *err);
 
+/* What would help against this error of bv_capsule_create(), on this host or in this container. Static, NULL = unknown.
+ */
+const char *bv_capsule_remedy(const struct bv_error *err);
+
 /* Kill everything in it and reap the init. Waits until the last process is gone. */
 void bv_capsule_destroy(struct bv_capsule *c);
 

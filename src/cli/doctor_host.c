@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "capsule/capsule.h"
+#include "proc/container.h"
 #include "proc/host.h"
 
 /* openat2(2) and time namespaces came with 5.6, close_range(2) and CAP_CHECKPOINT_RESTORE with 5.9. */
@@ -20,17 +21,6 @@
 #define KERNEL_MINOR 9
 
 #define CAPSULE_TIMEOUT 90 /* s; building one gives up by itself after 60 */
-
-/* A number from /proc/sys, -1 if there is none. */
-static long sysctl_number(const char *path)
-{
-    autofree char *text = bv_read_proc(AT_FDCWD, path, 64);
-    char *end;
-    if (!text)
-        return -1;
-    long value = strtol(text, &end, 10);
-    return end == text ? -1 : value;
-}
 
 static int check_kernel(struct doctor *d)
 {
@@ -44,39 +34,6 @@ static int check_kernel(struct doctor *d)
         return doctor_say(d, DOCTOR_FAIL, BV_EHOST, "kernel", "run a newer kernel",
                           "Linux %s; %d.%d or newer is needed", host.kernel, KERNEL_MAJOR, KERNEL_MINOR);
     return doctor_say(d, DOCTOR_OK, BV_OK, "kernel", NULL, "Linux %s, %s", host.kernel, host.machine);
-}
-
-/* What is known to forbid user namespaces. Only a warning: the real capsule decides. */
-static const char *why_no_namespaces(void)
-{
-    if (sysctl_number("/proc/sys/kernel/unprivileged_userns_clone") == 0 && geteuid() != 0)
-        return "as root: sysctl kernel.unprivileged_userns_clone=1";
-    if (sysctl_number("/proc/sys/user/max_user_namespaces") == 0)
-        return "as root: sysctl user.max_user_namespaces=10000";
-    if (sysctl_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1 && geteuid() != 0)
-        return "as root: give bivouac an AppArmor profile with 'userns,', or sysctl "
-               "kernel.apparmor_restrict_unprivileged_userns=0";
-    return NULL;
-}
-
-/* Containers cover parts of /proc; the kernel then refuses a fresh one in a user namespace. */
-static int proc_is_covered(void)
-{
-    autofree char *text = bv_read_proc(AT_FDCWD, "/proc/self/mountinfo", 4 << 20);
-    return text && strstr(text, " /proc/");
-}
-
-static const char *remedy_for(const struct bv_error *e)
-{
-    const char *namespaces = why_no_namespaces();
-    if (namespaces)
-        return namespaces;
-    if (strstr(e->text, "mount proc") && proc_is_covered())
-        return "this is a container that covers parts of /proc: start it so that it does not (docker: --security-opt "
-               "systempaths=unconfined; podman: --security-opt unmask=ALL)";
-    if (strstr(e->text, "namespaces"))
-        return "allow user namespaces; in a container, start it without its system call filter (seccomp=unconfined)";
-    return NULL;
 }
 
 /* In the capsule: may its pids be chosen? A restore must give every process the pid that it had. */
@@ -162,7 +119,7 @@ static int check_capsule(struct doctor *d)
 {
     struct bv_error err = {0};
     if (build(0, 0, &err) < 0)
-        return doctor_say(d, DOCTOR_FAIL, BV_EHOST, "namespaces", remedy_for(&err), "%s", err.text);
+        return doctor_say(d, DOCTOR_FAIL, BV_EHOST, "namespaces", bv_capsule_remedy(&err), "%s", err.text);
     doctor_say(d, DOCTOR_OK, BV_OK, "namespaces", NULL,
                "a capsule can be built: user, mount, pid, ipc; pids can be chosen");
 
@@ -177,15 +134,11 @@ static int check_capsule(struct doctor *d)
 
 static int check_tracing(struct doctor *d)
 {
-    autofree char *status = bv_read_proc(AT_FDCWD, "/proc/self/status", 1 << 16);
-    const char *filter = status ? strstr(status, "\nSeccomp:\t") : NULL;
-    if (sysctl_number("/proc/sys/kernel/yama/ptrace_scope") == 3)
+    if (bv_sysctl("/proc/sys/kernel/yama/ptrace_scope") == 3)
         return doctor_say(d, DOCTOR_FAIL, BV_EHOST, "tracing", "boot with kernel.yama.ptrace_scope=2 or less",
                           "kernel.yama.ptrace_scope is 3: no process can be looked into");
-    if (filter && filter[10] == '2')
-        return doctor_say(d, DOCTOR_WARN, BV_OK, "tracing",
-                          "in a container: start it with seccomp=unconfined; under a service: without a system call "
-                          "filter",
+    if (bv_is_filtered())
+        return doctor_say(d, DOCTOR_WARN, BV_OK, "tracing", BV_REMEDY_FILTER,
                           "a filter of system calls is in force here: a job that inherits it cannot be dumped");
     return doctor_say(d, DOCTOR_OK, BV_OK, "tracing", NULL, "processes can be traced, no system call filter");
 }

@@ -14,7 +14,7 @@ static int connect_to(const char *job, const struct bv_attempt_info *a, int flag
 {
     if (!a->alive)
         return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running", job);
-    if (!a->here)
+    if (!a->here && !a->same_host)
         return bv_fail(err, BV_ENOTRUNNING, 0, "job %s runs on host %s: ask there", job, a->host.name);
 
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -24,8 +24,9 @@ static int connect_to(const char *job, const struct bv_attempt_info *a, int flag
     if (fd < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a socket");
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return bv_fail(err, errno == EACCES ? BV_EDENIED : BV_ENOTRUNNING, errno, "job %s cannot be reached at %s", job,
-                       address.sun_path);
+        return bv_fail(err, errno == EACCES ? BV_EDENIED : BV_ENOTRUNNING, errno, "job %s cannot be reached at %s%s",
+                       job, address.sun_path,
+                       a->here ? "" : " (it runs in a container of this host: ask inside of it)");
     return steal_fd(&fd);
 }
 

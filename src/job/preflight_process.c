@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "capsule/capsule.h"
 #include "job/preflight_rules.h"
+#include "proc/container.h"
 #include "proc/field.h"
 #include "proc/inside.h"
 
@@ -20,9 +21,20 @@
 
 const char *const pf_namespaces[] = {"mnt", "pid", "user", "net", "ipc", "uts", "time", NULL};
 
+/* By whoever has started us. */
+static char *filtered_from_outside(const struct pf_process *p, const char *arg)
+{
+    (void)arg;
+    return p->task.seccomp && bv_is_filtered()
+               ? bv_strdup("a filter of system calls is in force that was there before Bivouac, as in a container")
+               : NULL;
+}
+
 static char *filtered(const struct pf_process *p, const char *arg)
 {
     (void)arg;
+    if (bv_is_filtered())
+        return NULL;
     if (p->task.seccomp)
         return bv_strdup("a seccomp filter is in force");
     if (p->task.threads < 2)
@@ -81,7 +93,8 @@ static char *own_namespace(const struct pf_process *p, const char *arg)
             continue;
         link[n] = '\0';
         if (strcmp(link, p->tree->ns[i]) != 0)
-            return bv_asprintf("it has a %s namespace of its own", pf_namespaces[i]);
+            return bv_asprintf("it has a %s namespace of its own, as in a container that the job has started",
+                               pf_namespaces[i]);
     }
     return NULL;
 }
@@ -159,11 +172,11 @@ static char *terminal(const struct pf_process *p, const char *arg)
 }
 
 const struct pf_rule pf_process_rules[] = {
+    {.topic = "seccomp", .weight = BV_FINDING_BLOCKS, .process = filtered, .remedy = "Turn the program's sandbox off."},
     {.topic = "seccomp",
      .weight = BV_FINDING_BLOCKS,
-     .process = filtered,
-     .remedy = "Turn the program's sandbox off; in a container, start it without seccomp (--security-opt "
-               "seccomp=unconfined)."},
+     .process = filtered_from_outside,
+     .remedy = "To be able to make a checkpoint, " BV_REMEDY_FILTER "."},
     {.topic = "traced", .weight = BV_FINDING_BLOCKS, .process = traced, .remedy = "Detach the debugger or tracer."},
     {.topic = "other-user",
      .weight = BV_FINDING_BLOCKS,
@@ -172,7 +185,7 @@ const struct pf_rule pf_process_rules[] = {
     {.topic = "namespace",
      .weight = BV_FINDING_BLOCKS,
      .process = own_namespace,
-     .remedy = "Start the container or sandbox first, and Bivouac inside it."},
+     .remedy = "Make Bivouac the innermost: start the container or sandbox first, and `bivouac run` inside it."},
     {.topic = "clone",
      .weight = BV_FINDING_BLOCKS,
      .process = pf_shared_with_parent,

@@ -21,6 +21,7 @@
 #include "job/needs.h"
 #include "job/runtime.h"
 #include "job/supervisor_private.h"
+#include "proc/container.h"
 #include "proc/tree.h"
 #include "store/script.h"
 
@@ -315,6 +316,15 @@ static void set_command(struct supervisor *s)
     s->command.cwd = s->spec.cwd;
 }
 
+static int add_remedy(struct bv_error *err)
+{
+    const char *remedy = err->code == BV_EHOST ? bv_capsule_remedy(err) : NULL;
+    size_t used = strlen(err->text);
+    if (remedy)
+        snprintf(err->text + used, sizeof(err->text) - used, "; %s", remedy);
+    return -1;
+}
+
 static int build_capsule(struct supervisor *s, const struct restart *r, struct bv_error *err)
 {
     s->operation = (struct bv_operation){
@@ -343,7 +353,7 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
             return -1;
     }
     if (bv_capsule_create(&s->config, &s->capsule, err) < 0)
-        return -1;
+        return add_remedy(err);
     bv_stdio_close_job_ends(&s->stdio);
     bv_fault_point("restart-capsule");
     return link_make(s, err);
@@ -351,6 +361,9 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
 
 static void say_start(struct supervisor *s, const struct restart *r)
 {
+    if (bv_is_filtered())
+        bv_warn("job %s cannot be checkpointed: a filter of system calls is in force here; " BV_REMEDY_FILTER,
+                s->job.id);
     /* What was said before is gone where our standard error is a file of the job's, which has been cut back. */
     if (r->newer.code)
         bv_warn("job %s goes on from checkpoint %u: newer ones do not verify (%s)", s->job.id, r->generation,

@@ -121,7 +121,9 @@ static int read_attempt(int dirfd, unsigned number, struct bv_attempt_info *ret,
     i.lease_left = lease - (double)(now - renewed) / BV_NSEC_PER_SEC;
     i.ended = has_end(dirfd, number, &ended_at);
     i.ended_s = i.ended ? (double)(now - ended_at) / BV_NSEC_PER_SEC : 0;
-    i.here = strcmp(i.host.boot_id, host.boot_id) == 0 && i.host.pid_ns == host.pid_ns;
+    int same_boot = strcmp(i.host.boot_id, host.boot_id) == 0;
+    i.same_host = same_boot && strcmp(i.host.name, host.name) == 0;
+    i.here = same_boot && i.host.pid_ns == host.pid_ns;
     /* What we can see counts more than the lease: a scheduler may suspend a job, supervisor and all, for days. */
     i.alive = !i.ended && (i.here ? bv_process_is(i.pid, i.start_time) : i.lease_left > 0);
     *ret = i;

@@ -57,6 +57,7 @@ struct bv_attempt_info {
     double ended_s;    /* how long ago, if ended */
     int alive;         /* not ended, lease valid, and not known dead on this host */
     int here;          /* it runs, or ran, on this host, boot and pid namespace */
+    int same_host;     /* the same host and boot, but perhaps in a container with process ids of its own */
     json_t *outcome;   /* NULL unless ended; freed by bv_attempt_info_free */
 };
 /* Returns 1 and fills `ret`, 0 if the job has no attempt yet, -1 on error (BV_ECORRUPT, BV_ESTORE). */

@@ -4,18 +4,22 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/fork.h"
+#include "base/io.h"
 
 /* Numbers of our descriptors in the criu process: below its service descriptors, above what it opens on its way up. */
 #define FIRST_INHERITED 64
 #define SOCKET_NUMBER   (FIRST_INHERITED + CRIU_PIPES_MAX)
 #define IMAGES_NUMBER   (SOCKET_NUMBER + 1)
 #define ARGUMENTS_MAX   48
+
+#define MOUNTS_MAX (4 << 20) /* bytes of mountinfo that are read */
 
 /* Everything we have in the capsule's user namespace, except the power to change ids: uid 0 is not mapped there, and
  * criu gives up when it tries ("Unable to initialize id-s"). */
@@ -59,6 +63,13 @@ static int set_descriptors(const struct criu_spawn *how, int sock)
     return dup2(sock, SOCKET_NUMBER) < 0 ? -1 : 0;
 }
 
+/* An overlay's files may be on another device for stat(2) than for /proc/PID/maps: see src/preload/overlay.c. */
+static const char *preload(void)
+{
+    autofree char *mounts = bv_read_proc(AT_FDCWD, "/proc/self/mountinfo", MOUNTS_MAX);
+    return mounts && strstr(mounts, " - overlay ") ? "LD_PRELOAD=" BV_LIBEXECDIR "/libbivouac-overlay.so" : NULL;
+}
+
 static void exec_criu(const struct criu_spawn *how, int sock)
 {
     sigset_t none;
@@ -76,8 +87,12 @@ static void exec_criu(const struct criu_spawn *how, int sock)
         argv[n++] = how->command[i];
     /* No XDG_RUNTIME_DIR: criu would cache what it knows of the kernel there, a few ms, but only if that is a tmpfs,
      * and leave rubbish else. */
-    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent", "LC_ALL=C",
-                                CRIU_HOOK_VARIABLE "=1", NULL};
+    const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                                "HOME=/nonexistent",
+                                "LC_ALL=C",
+                                CRIU_HOOK_VARIABLE "=1",
+                                preload(),
+                                NULL};
     execve(how->path, (char *const *)argv, (char *const *)envp);
     _exit(127);
 }
