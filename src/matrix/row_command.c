@@ -267,7 +267,7 @@ static int take_answer(struct row_run *r, int status, struct bv_error *err)
     return 0;
 }
 
-int row_checkpoint(struct row_run *r, int kill_it, struct bv_error *err)
+static int try_checkpoint(struct row_run *r, int kill_it, struct bv_error *err)
 {
     autowords struct words w = {0};
     autoclose int log = open_log(r);
@@ -287,6 +287,19 @@ int row_checkpoint(struct row_run *r, int kill_it, struct bv_error *err)
         add(&w, "--kill");
     add(&w, r->row->name);
     return take_answer(r, bv_child_wait(start(r, &w, ROW_WORK, answer, log), left + 5), err);
+}
+
+/* A program may be ready before its supervisor knows that it runs. */
+int row_checkpoint(struct row_run *r, int kill_it, struct bv_error *err)
+{
+    for (;;) {
+        struct bv_error why = {0};
+        if (try_checkpoint(r, kill_it, &why) == 0)
+            return 0;
+        if (why.code != BV_EBUSY || bv_deadline_ms(r->deadline) == 0)
+            return bv_fail(err, why.code, 0, "%s", why.text);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
 }
 
 static char *find_topic(const json_t *findings, const char *topic)

@@ -10,3 +10,4 @@ extern const struct matrix_row matrix_rows_network[];
 extern const struct matrix_row matrix_rows_mpi[];
 extern const struct matrix_row matrix_rows_moved[];
 extern const struct matrix_row matrix_rows_cpu[];
+extern const struct matrix_row matrix_rows_objects[];
