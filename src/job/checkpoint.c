@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "job/preflight.h"
 #include "job/supervisor_private.h"
 
@@ -408,6 +409,24 @@ static json_t *seconds_of(const json_t *written, const char *key)
     return json_real((double)json_integer_value(json_object_get(written, key)) / 1e9);
 }
 
+/* What of files was not kept, and what preflight has found to be lost. */
+static json_t *warnings_of(const struct checkpoint *c)
+{
+    json_t *all = json_deep_copy(json_object_get(c->content, "warnings"));
+    for (size_t i = 0; i < json_array_size(c->findings); i++) {
+        const json_t *f = json_array_get(c->findings, i);
+        const char *weight = json_string_value(json_object_get(f, "weight"));
+        const char *text = json_string_value(json_object_get(f, "text"));
+        const char *comm = json_string_value(json_object_get(f, "command"));
+        int pid = (int)json_integer_value(json_object_get(f, "pid"));
+        if (!all || !weight || strcmp(weight, "weakens") != 0 || !text)
+            continue;
+        autofree char *warning = pid ? bv_asprintf("pid %d (%s): %s", pid, comm ? comm : "", text) : bv_strdup(text);
+        bv_json_append(all, bv_json_bytes(warning));
+    }
+    return all;
+}
+
 static json_t *result_of(const struct supervisor *s, const json_t *written)
 {
     const struct checkpoint *c = &s->checkpoint;
@@ -430,7 +449,7 @@ static json_t *result_of(const struct supervisor *s, const json_t *written)
     bv_json_set(r, "drain_s", seconds_of(written, "drain_ns"));
     bv_json_set(r, "write_s", seconds_of(written, "write_ns"));
     bv_json_set(r, "sync_s", seconds_of(written, "sync_ns"));
-    bv_json_set(r, "warnings", json_incref(json_object_get(c->content, "warnings")));
+    bv_json_set(r, "warnings", warnings_of(c));
     return r;
 }
 

@@ -51,6 +51,8 @@ finds_in_job()
         ok "$name: the job goes on" job_runs
     else
         is "$(status_of bv checkpoint "$name")" 0 "$name: a checkpoint succeeds"
+        like "$(<err)" "warning: pid [0-9]+ \(python3\): .*$words" "$name: and says what it loses"
+        like "$(bv show "$name@1")" "$weight +.*$words" "$name: which show tells, too"
     fi
     finish_job "$name"
     is "$job_status" 0 "$name: and it ends well"
@@ -58,7 +60,7 @@ finds_in_job()
 
 finds_in_job ring io_uring blocks 115 io_uring -- io_uring
 finds_in_job watch inotify blocks 115 inotify -- inotify
-finds_in_job count eventfd-semaphore weakens 0 EFD_SEMAPHORE -- semaphore
+finds_in_job count eventfd-semaphore weakens 0 "like a semaphore" -- semaphore
 # At the end of its input socat would hang up.
 mkfifo hold-open
 socat "UNIX-LISTEN:$work/outside,fork" - <>hold-open >/dev/null 2>&1 &
