@@ -100,7 +100,7 @@ static int complete(struct options *o, struct bv_error *err)
         o->jobs = cpus < 1 ? 1 : cpus < JOBS_DEFAULT ? (size_t)cpus : JOBS_DEFAULT;
     if (!o->programs)
         o->programs = bv_strdup(BV_LIBEXECDIR "/matrix");
-    if (access(o->programs, R_OK | X_OK) < 0)
+    if (!o->list && access(o->programs, R_OK | X_OK) < 0)
         return bv_fail(err, BV_EUSAGE, errno, "the rows' programs are not in %s: name their directory with --programs",
                        o->programs);
     if (!o->scratch)

@@ -66,7 +66,6 @@ size_t matrix_row_count(void);
 
 struct matrix_result {
     enum matrix_outcome outcome;
-    int done;               /* it was run to its end */
     char text[MATRIX_TEXT]; /* why it is not "works"; "" if it is */
     double seconds;         /* in all */
     double frozen;          /* s, < 0 = there was no checkpoint */
@@ -89,9 +88,8 @@ struct matrix {
     void *arg;
 };
 
-/* Run the chosen rows. Whatever happens nothing of them runs any more when it returns. The caller is a subreaper, and
- * has blocked signals (base/interrupt.h). Errors: BV_EINTERNAL, also when `tell` says so (its error, if it has one, is
- * told elsewhere). */
+/* Run the chosen rows. Whatever happens, nothing of them runs any more when it returns. The caller is a subreaper, and
+ * has blocked signals (base/interrupt.h). Errors: BV_EINTERNAL, also when `tell` wants it to end. */
 int matrix_run(struct matrix *m, struct bv_error *err);
 
 /* --- one row (row_run.c) --- */

@@ -71,7 +71,7 @@ static int is_refusal(int status)
 static int fail_end(struct row_run *r, const struct row_attempt *a, const char *when, struct bv_error *err)
 {
     autofree char *complaint = row_last_complaint(r), *words = row_last_words(r, a->work);
-    if (is_refusal(a->status) && complaint[0]) {
+    if ((is_refusal(a->status) || a->status == BV_EDENIED) && complaint[0]) {
         r->result->outcome = MATRIX_REFUSED;
         return bv_fail(err, (enum bv_code)a->status, 0, "%s", complaint);
     }
@@ -267,7 +267,7 @@ void matrix_row_run(const struct matrix *m, const struct matrix_row *row, struct
     struct row_attempt attempt[2] = {0};
     pid_t beside = 0;
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
-    *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .frozen = -1, .done = 1};
+    *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .frozen = -1};
     struct row_run r = {.m = m, .row = row, .result = ret, .dirfd = -1, .deadline = bv_deadline_in(m->timeout)};
     if (check_needs(&r, &err) < 0 || set_up(&r, &err) < 0 || prepare(&r, &beside, &err) < 0 ||
         play(&r, attempt, &err) < 0) {

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct matrix_row *const tables[] = {
-    matrix_rows_process, matrix_rows_files, matrix_rows_network, matrix_rows_mpi,
-    matrix_rows_moved,   matrix_rows_cpu,   matrix_rows_objects,
+    matrix_rows_process,   matrix_rows_files, matrix_rows_network, matrix_rows_mpi,
+    matrix_rows_container, matrix_rows_moved, matrix_rows_cpu,     matrix_rows_objects,
 };
 
 static const char *const names[MATRIX_OUTCOMES] = {

@@ -8,6 +8,7 @@ extern const struct matrix_row matrix_rows_process[];
 extern const struct matrix_row matrix_rows_files[];
 extern const struct matrix_row matrix_rows_network[];
 extern const struct matrix_row matrix_rows_mpi[];
+extern const struct matrix_row matrix_rows_container[];
 extern const struct matrix_row matrix_rows_moved[];
 extern const struct matrix_row matrix_rows_cpu[];
 extern const struct matrix_row matrix_rows_objects[];

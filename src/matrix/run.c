@@ -51,7 +51,7 @@ static void finish(struct matrix *m, struct running *slot)
     if (bv_read_full(slot->report, &got, sizeof(got)) == sizeof(got)) {
         *ret = got;
     } else {
-        *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .done = 1, .frozen = -1};
+        *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .frozen = -1};
         snprintf(ret->text, sizeof(ret->text), "what ran the row has died");
     }
     close_fd(&slot->report);

@@ -4,5 +4,5 @@
 set -euo pipefail
 . /src/tests/matrix/lib/table.sh
 
-table_is_as_recorded
+table_is_as_recorded /src/tests/matrix/expected
 finish

@@ -193,9 +193,32 @@ static void client(void)
     row_echo(fd, fd, "after", "the connection");
 }
 
+/* With "on" it goes on as if there had been no checkpoint; a restart has closed it, and lets it connect again. */
+static void closed(void)
+{
+    char byte;
+    int fd = to_the_server(), went_on = 0;
+    row_echo(fd, fd, "before", "the connection");
+    row_say("ready");
+    while (!row_exists("go")) {
+        if (row_exists("on") && !went_on) {
+            went_on = 1;
+            row_echo(fd, fd, "on", "the connection behind a checkpoint");
+            row_say("on");
+        }
+        row_nap();
+    }
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    row_check(poll(&p, 1, 10000) == 1, "the connection hangs");
+    row_check(read(fd, &byte, 1) <= 0, "the connection was not closed");
+    close(fd);
+    fd = to_the_server();
+    row_echo(fd, fd, "after", "a new connection");
+}
+
 static const struct row_case cases[] = {
-    {"tcp", tcp},       {"udp", udp}, {"unix", unix_sockets}, {"listen", listening}, {"server", server},
-    {"client", client}, {NULL},
+    {"tcp", tcp},       {"udp", udp},       {"unix", unix_sockets}, {"listen", listening},
+    {"server", server}, {"client", client}, {"closed", closed},     {NULL},
 };
 
 int main(int argc, char **argv)
