@@ -31,7 +31,7 @@ struct options {
     pid_t pid;
     char **command;
     double after;
-    int json, private_network;
+    int json, private_network, tcp;
 };
 
 static int take_pid(const char *text, void *to, struct bv_error *err)
@@ -56,6 +56,11 @@ static int take_network(const char *text, void *to, struct bv_error *err)
         return bv_fail(err, BV_EUSAGE, 0, "write host or private, not 'auto'");
     *(int *)to = kind == BV_NETWORK_PRIVATE;
     return 0;
+}
+
+static int take_tcp(const char *text, void *to, struct bv_error *err)
+{
+    return bv_value_word(text, BV_TCP_WORDS, to, err);
 }
 
 static int is_behind_dashes(char **argv)
@@ -84,6 +89,7 @@ static enum cmd_next parse(int argc, char **argv, struct options *o, int *ret_st
          .to = &o->after},
         {0, "network", "KIND", "judge it as if started with that --network: host (default) or private",
          .take = take_network, .to = &o->private_network},
+        {0, "tcp", BV_TCP_WORDS, "... and with that --tcp; default: refuse", .take = take_tcp, .to = &o->tcp},
         CMD_STORE(&o->store),
         CMD_JSON(&o->json, "print the findings as JSON"),
         {0},
@@ -136,6 +142,11 @@ static int locate_job(const struct options *o, struct bv_preflight *ret, struct 
         return bv_wrap(err, "the answer of the supervisor");
     if (root <= 0)
         return bv_fail(err, BV_ENOTRUNNING, 0, "job %s is not running at this moment", job.id);
+    int tcp = BV_TCP_REFUSE;
+    const char *word = json_string_value(json_object_get(reply, "tcp")); /* not of an older supervisor */
+    if (word && bv_value_word(word, BV_TCP_WORDS, &tcp, err) < 0)
+        return bv_wrap(err, "the answer of the supervisor");
+    ret->tcp = (enum bv_tcp)tcp;
     ret->root = (pid_t)root;
     ret->in_capsule = 1;
     return 0;
@@ -183,7 +194,8 @@ static int inspect(const struct options *o, struct bv_findings *ret, struct bv_e
     if (procfd < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
 
-    struct bv_preflight p = {.procfd = procfd, .root = o->pid, .private_network = o->private_network};
+    struct bv_preflight p = {
+        .procfd = procfd, .root = o->pid, .private_network = o->private_network, .tcp = (enum bv_tcp)o->tcp};
     if (o->job && locate_job(o, &p, err) < 0)
         return -1;
     if (!o->command)

@@ -30,6 +30,13 @@ enum bv_leave {
     BV_LEAVE_DEAD,    /* killed, after `frozen` returned 0 */
 };
 
+/* What becomes of TCP connections, all of them. Both sides of a checkpoint must be told the same. */
+enum bv_connections_fate {
+    BV_CONNECTIONS_REFUSE, /* a dump fails while there is one */
+    BV_CONNECTIONS_KEEP,   /* they are restored; only sound in a network of the tree's own */
+    BV_CONNECTIONS_CLOSE,  /* the restored tree finds them closed */
+};
+
 /* One end of a pipe or socket that is not part of the tree: at a restore the tree gets descriptor `fd` for what had
  * inode `ino` when it was dumped. */
 struct bv_engine_pipe {
@@ -42,7 +49,7 @@ struct bv_engine_dump {
     int stream;    /* images go to the stream that was opened on `images_fd`, not into files */
     int images_fd; /* empty directory for the engine's files */
     enum bv_leave leave;
-    int private_network;
+    enum bv_connections_fate connections;
     int tty; /* the tree's terminal has its master outside */
     /* Called while the tree is frozen and all images are written. -1: the dump fails and the tree runs on, whatever
      * `leave` says. May be NULL. */
@@ -55,7 +62,7 @@ struct bv_engine_dump {
 struct bv_engine_restore {
     pid_t root; /* expected pid of the tree's root */
     int images_fd;
-    int private_network;
+    enum bv_connections_fate connections;
     int any_cpu; /* do not look whether the CPU has all that the other had: the caller knows what the tree uses */
     int stopped; /* leave every process stopped before its first instruction: nothing of the tree runs */
     const struct bv_engine_pipe *pipes;

@@ -172,6 +172,7 @@ static int inspect(struct supervisor *s, struct bv_error *err)
         .root = supervisor_root_pid(s),
         .in_capsule = 1,
         .private_network = s->spec.private_network,
+        .tcp = s->spec.tcp,
     };
     /* What preflight cannot see, the engine will tell. */
     if (procfd >= 0 && p.root > 0 && bv_preflight_run(&p, &found, NULL) == 0)
@@ -308,8 +309,8 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
     bv_json_set(content, "host",
                 json_pack("{s:s, s:s, s:s, s:s}", "name", s->host.name, "kernel", s->host.kernel, "machine",
                           s->host.machine, "cpu", cpu));
-    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity",
-                                         "forgotten",    "last_pid",    "warnings"};
+    static const char *const copied[] = {"monotonic_ns", "boottime_ns", "affinity", "forgotten",
+                                         "last_pid",     "warnings",    "network"};
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
         bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));
     bv_json_set(content, "findings", json_incref(c->findings));

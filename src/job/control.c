@@ -112,11 +112,11 @@ static json_t *status_json(struct supervisor *s)
     static const char *const states[] = {"running", "preparing", "dumping", "writing", "verifying", "writing"};
     struct usage u = {0};
     supervisor_usage(s, &u);
-    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:b, s:s, s:I, s:f, s:o, s:o}", "ok", 1, "job", s->job.id, "attempt",
-                     (int)s->attempt.number, "root_pid", (int)supervisor_root_pid(s), "supervisor_pid", (int)getpid(),
-                     "private_network", s->spec.private_network, "state", states[s->checkpoint.state], "memory_bytes",
-                     (json_int_t)u.memory, "cpu_s", u.cpu_s, "last", policy_status_last(s), "next",
-                     policy_status_next(s));
+    return json_pack("{s:b, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:I, s:f, s:o, s:o}", "ok", 1, "job", s->job.id,
+                     "attempt", (int)s->attempt.number, "root_pid", (int)supervisor_root_pid(s), "supervisor_pid",
+                     (int)getpid(), "private_network", s->spec.private_network, "tcp", bv_tcp_name(s->spec.tcp),
+                     "state", states[s->checkpoint.state], "memory_bytes", (json_int_t)u.memory, "cpu_s", u.cpu_s,
+                     "last", policy_status_last(s), "next", policy_status_next(s));
 }
 
 static int parse_leave(const json_t *request, enum bv_leave *ret)

@@ -97,8 +97,6 @@ static int apply_network(const struct bv_settings *settings, enum bv_needs_of ne
         return bv_fail(err, BV_EUSAGE, 0,
                        "--tcp keep: a connection goes only with the address that it has, so the job needs one of its "
                        "own (--network private,address=ADDRESS/PREFIX,bridge=NAME)");
-    if (settings->tcp == BV_TCP_CLOSE || settings->network.outside != BV_OUTSIDE_NONE)
-        return bv_fail(err, BV_EUSAGE, 0, "--tcp close and outside= are not part of this version");
     spec->private_network = kind == BV_NETWORK_PRIVATE || (kind == BV_NETWORK_AUTO && needs == BV_NEEDS_MPI);
     spec->network = bv_network_copy(&settings->network);
     spec->tcp = (enum bv_tcp)settings->tcp;

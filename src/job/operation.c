@@ -10,8 +10,10 @@
 #include "base/cleanup.h"
 #include "base/fault.h"
 #include "base/io.h"
+#include "capsule/standin.h"
 #include "job/affinity.h"
 #include "job/capture.h"
+#include "job/connections.h"
 #include "job/forgotten.h"
 #include "proc/tree.h"
 
@@ -99,6 +101,85 @@ static int write_last_pid(const json_t *request, struct bv_error *err)
     return 0;
 }
 
+/* --- connections --- */
+
+static enum bv_connections_fate fate_of_connections(const struct context *x)
+{
+    if (x->op->spec->private_network)
+        return BV_CONNECTIONS_KEEP;
+    return x->op->spec->tcp == BV_TCP_CLOSE ? BV_CONNECTIONS_CLOSE : BV_CONNECTIONS_REFUSE;
+}
+
+/* In a network of its own. */
+static int reaches_others(const struct context *x)
+{
+    const struct bv_network *n = &x->op->spec->network;
+    return x->op->spec->private_network && (n->outside != BV_OUTSIDE_NONE || n->address);
+}
+
+static int refuse(const struct bv_connection *c, const char *what, const char *remedy, struct bv_error *err)
+{
+    char remote[BV_ADDRESS_TEXT];
+    bv_inet_text(c->at.remote, c->at.v6, remote);
+    return bv_fail(err, BV_EBLOCKED, 0, "pid %d has a TCP connection to %s port %u, %s: %s", (int)c->pid, remote,
+                   c->at.remote_port, what, remedy);
+}
+
+/* What the engine would take and the job's user does not want taken. */
+static int check_connections(const struct context *x, const struct bv_connections *c, struct bv_error *err)
+{
+    const struct bv_spec *spec = x->op->spec;
+    const struct bv_connection *inside = bv_connections_first(c, 1), *outside = bv_connections_first(c, 0);
+    if (outside && spec->tcp == BV_TCP_REFUSE)
+        return refuse(outside, "outside of the job",
+                      "start the job with --tcp close, or let the program close it before the checkpoint", err);
+    if (inside && !spec->private_network && spec->tcp == BV_TCP_CLOSE)
+        return refuse(inside, "which is inside the job, and would be closed with those that are not",
+                      "start the job with --network private, and with outside=auto if it has to reach other hosts",
+                      err);
+    return 0;
+}
+
+static int take_connections(const struct context *x, json_t **ret, struct bv_error *err)
+{
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoconnections struct bv_connections all = {0};
+    if (procfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
+    if (bv_connections_scan(procfd, x->root, x->op->spec->private_network, &all, err) < 0 ||
+        check_connections(x, &all, err) < 0)
+        return -1;
+    *ret = bv_connections_json(procfd, &all);
+    return 0;
+}
+
+static int has_standin(const struct context *x)
+{
+    return reaches_others(x) && !x->op->spec->network.address;
+}
+
+/* The real way to others must not be there yet: it would answer for sockets that are not there yet, either. */
+static int stand_in(const struct context *x, struct bv_error *err)
+{
+    return has_standin(x) ? bv_standin_open(err) : 0;
+}
+
+/* The tree is there, and nothing of it has run. */
+static int on_held(void *arg, struct bv_error *err)
+{
+    struct context *x = arg;
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoconnections struct bv_connections all = {0};
+    if (procfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
+    if (json_is_true(json_object_get(x->request, "close")) &&
+        (bv_connections_scan(procfd, x->root, 1, &all, err) < 0 || bv_connections_close(&all, err) < 0))
+        return -1;
+    if ((has_standin(x) && bv_standin_close(err) < 0) || tell(x, json_pack("{s:s}", "is", "held"), -1, err) < 0)
+        return -1;
+    return await_verdict(x, err);
+}
+
 /* An engine that dies lets the tree run: what was captured since may be newer than the images. */
 static int check_frozen(const struct context *x, struct bv_error *err)
 {
@@ -112,10 +193,10 @@ static int check_frozen(const struct context *x, struct bv_error *err)
 static int on_frozen(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
-    autojson json_t *affinity = NULL, *forgotten = NULL;
+    autojson json_t *affinity = NULL, *forgotten = NULL, *network = NULL;
     bv_fault_point("checkpoint-frozen");
     int left_out = bv_forgotten_take(x->root, &forgotten, err);
-    if (left_out < 0 || bv_affinity_take(x->root, &affinity, err) < 0 ||
+    if (left_out < 0 || take_connections(x, &network, err) < 0 || bv_affinity_take(x->root, &affinity, err) < 0 ||
         bv_capture_take(x->op->spec, x->root, x->staging, &x->capture, err) < 0)
         return -1;
 
@@ -128,9 +209,9 @@ static int on_frozen(void *arg, struct bv_error *err)
     if (check_frozen(x, err) < 0)
         return -1;
     bv_fault_point("checkpoint-captured");
-    json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(),
+    json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(),
                           "monotonic_ns", bv_clock_ns(CLOCK_MONOTONIC), "boottime_ns", bv_clock_ns(CLOCK_BOOTTIME),
-                          "affinity", affinity, "forgotten", forgotten, "warnings", warnings);
+                          "affinity", affinity, "forgotten", forgotten, "warnings", warnings, "network", network);
     if (tell(x, m, -1, err) < 0)
         return -1;
     return await_verdict(x, err);
@@ -155,7 +236,7 @@ static int checkpoint(struct context *x, struct bv_error *err)
         .images_fd = images,
         .stream = json_is_true(json_object_get(x->request, "stream")),
         .leave = parse_leave(x->request),
-        .private_network = x->op->spec->private_network,
+        .connections = fate_of_connections(x),
         .tty = json_is_true(json_object_get(x->request, "tty")),
         .frozen = on_frozen,
         .arg = x,
@@ -244,11 +325,12 @@ static int drive_restore(struct context *x, struct bv_engine_restore *r, struct 
 static int restore(struct context *x, struct bv_error *err)
 {
     struct bv_engine_restore r = {
-        .private_network = x->op->spec->private_network,
+        .connections = fate_of_connections(x),
         .terminal = on_terminal,
         .restored = on_restored,
+        .held = reaches_others(x) ? on_held : NULL,
     };
-    if (roll_back(x, err) < 0)
+    if (stand_in(x, err) < 0 || roll_back(x, err) < 0)
         return -1;
     bv_forgotten_inherit(json_object_get(x->request, "forgotten"));
     return drive_restore(x, &r, err);
@@ -256,25 +338,13 @@ static int restore(struct context *x, struct bv_error *err)
 
 /* --- a trial --- */
 
-/* Sockets are bound to addresses that a network without the host's interfaces does not have. Only they would miss it.
- */
-static void allow_any_address(void)
-{
-    static const char *const names[] = {"/proc/sys/net/ipv4/ip_nonlocal_bind", "/proc/sys/net/ipv6/ip_nonlocal_bind"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        autoclose int fd = open(names[i], O_WRONLY | O_CLOEXEC);
-        if (fd >= 0 && bv_write_full(fd, "1", 1) < 0)
-            continue;
-    }
-}
-
 static void drop_terminal(void *arg, int master)
 {
     (void)arg;
     (void)master; /* stays open for as long as we live */
 }
 
-static int on_held(void *arg, struct bv_error *err)
+static int on_trial_held(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
     autoclose int images = open_images(x, err);
@@ -283,9 +353,10 @@ static int on_held(void *arg, struct bv_error *err)
 
 static int try_restore(struct context *x, struct bv_error *err)
 {
-    struct bv_engine_restore r = {.private_network = 1, .stopped = 1, .terminal = drop_terminal, .held = on_held};
-    allow_any_address();
-    if (bv_rollback_volatiles(x->staging, err) < 0 || drive_restore(x, &r, err) < 0)
+    struct bv_engine_restore r = {
+        .connections = fate_of_connections(x), .stopped = 1, .terminal = drop_terminal, .held = on_trial_held};
+    /* Sockets are bound to addresses that a network without the host's interfaces does not have. */
+    if (bv_standin_open(err) < 0 || bv_rollback_volatiles(x->staging, err) < 0 || drive_restore(x, &r, err) < 0)
         return -1;
     return x->compared.processes ? 0 : bv_fail(err, BV_EENGINE, 0, "the engine did not let the tree be compared");
 }

@@ -12,7 +12,7 @@
  *   supervisor                          operation
  *   operate {op: checkpoint, …}, fds -> engine freezes the tree and writes its images
  *                                       files are captured
- *                                    <- {is: frozen, clocks, affinity, forgotten, warnings}
+ *                                    <- {is: frozen, clocks, affinity, forgotten, warnings, network}
  *   {verdict: go} or {fail: code, text} ->
  *                                       the tree resumes (or dies)
  *                                    <- {is: resumed}
@@ -21,6 +21,8 @@
  *   operate {op: restore, …}, fds ->    volatile directories, roll-back, engine
  *                                    <- {is: rolled-back, kept}
  *                                    <- {is: terminal} + descriptor, where the tree has one
+ *                                    <- {is: held}, of a tree that has a way to other hosts
+ *   {verdict: go}               ->
  *                                    <- {is: done} or {is: failed, code, text}
  *
  *   operate {op: try, …}, fds   ->      as restore, but the job's files are left alone, the tree stays stopped, and is

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "config/value.h"
 
 /* Preflight: what in a live process tree would stop a checkpoint, or be lost by one, in plain words.
  *
@@ -41,6 +42,7 @@ struct bv_preflight {
     int in_capsule;      /* the tree runs in a capsule: own pid, mount and ipc namespaces, /dev/shm and terminal are
                             accounted for; else it is judged as what `bivouac run` would start */
     int private_network; /* the capsule has its own network */
+    enum bv_tcp tcp;     /* what a checkpoint does about connections to outside */
 };
 
 /* Inspect. The tree may be running; what vanishes meanwhile is left out.

@@ -23,20 +23,27 @@ static const struct pf_rule unix_backlog = {
     BLOCKS,
     .remedy = "Try again when the program has accepted the connection.",
 };
-static const struct pf_rule tcp_outside = {
-    .topic = "tcp-outside",
-    BLOCKS,
-    .remedy = "Let the program close the connection before the checkpoint and connect again later.",
-};
-static const struct pf_rule tcp_outside_private = {
-    .topic = "tcp-outside",
-    WEAKENS,
-    .remedy = "Let the program close the connection before the checkpoint and connect again later.",
+/* By what --tcp says. */
+static const struct pf_rule tcp_outside[] = {
+    [BV_TCP_REFUSE] = {.topic = "tcp-outside",
+                       BLOCKS,
+                       .remedy =
+                           "Start the job with --tcp close, which closes it at a restart, or let the program close "
+                           "the connection before the checkpoint and connect again later."},
+    [BV_TCP_CLOSE] = {.topic = "tcp-outside",
+                      WEAKENS,
+                      .remedy = "Nothing, if the program connects again when it finds the connection closed after a "
+                                "restart."},
+    [BV_TCP_KEEP] = {.topic = "tcp-outside",
+                     NOTE,
+                     .remedy =
+                         "Nothing: it is kept by a checkpoint that ends the attempt, and else closed at a restart."},
 };
 static const struct pf_rule tcp_inside = {
     .topic = "tcp-inside",
     BLOCKS,
-    .remedy = "Start the job with --network=private, which keeps connections between its own processes.",
+    .remedy = "Start the job with --network=private, which keeps connections between its own processes (and with "
+              "outside=auto, if it has to reach other hosts).",
 };
 static const struct pf_rule tcp_backlog = {
     .topic = "tcp-backlog",
@@ -141,37 +148,6 @@ static void check_unix_waiting(struct pf_tree *tree, const struct bv_unix_socket
     }
 }
 
-/* Addresses of both families in one form: IPv4 as ::ffff:a.b.c.d. */
-static void widen(const struct bv_inet_socket *s, const uint8_t address[16], uint8_t ret[16])
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    memcpy(ret, s->v6 ? address : mapped, s->v6 ? 16 : 12);
-    if (!s->v6)
-        memcpy(ret + 12, address, 4);
-}
-
-static int are_ends(const struct bv_inet_socket *a, const struct bv_inet_socket *b)
-{
-    uint8_t here[16], there[16];
-    if (a->local_port != b->remote_port || a->remote_port != b->local_port)
-        return 0;
-    widen(a, a->local, here);
-    widen(b, b->remote, there);
-    if (memcmp(here, there, 16) != 0)
-        return 0;
-    widen(a, a->remote, here);
-    widen(b, b->local, there);
-    return memcmp(here, there, 16) == 0;
-}
-
-static int is_loopback(const struct bv_inet_socket *s)
-{
-    static const uint8_t one[16] = {[15] = 1};
-    uint8_t remote[16];
-    widen(s, s->remote, remote);
-    return (remote[10] == 0xff && remote[12] == 127) || memcmp(remote, one, 16) == 0;
-}
-
 struct inet_tables {
     struct bv_inet_sockets tcp[2], udp[2]; /* IPv4, IPv6 */
 };
@@ -202,7 +178,7 @@ static int ends_inside(const struct pf_tree *tree, const struct inet_tables *t, 
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < t->tcp[k].count; i++) {
             const struct bv_inet_socket *other = &t->tcp[k].socket[i];
-            if (are_ends(s, other))
+            if (bv_inet_are_ends(s, other))
                 return other->inode ? pf_socket_find(tree, other->inode) != NULL : listens(tree, t, other->local_port);
         }
     return 0;
@@ -227,8 +203,8 @@ static void check_tcp(struct pf_tree *tree, const struct inet_tables *t, const s
         add(tree, &tcp_inside, ours,
             bv_asprintf("a TCP connection (port %u to %u) is open between processes of the job", s->local_port,
                         s->remote_port));
-    else if (!inside && !(private && is_loopback(s)))
-        add(tree, private ? &tcp_outside_private : &tcp_outside, ours,
+    else if (!inside && !(private && bv_inet_is_loopback(s)))
+        add(tree, &tcp_outside[tree->p->tcp], ours,
             bv_asprintf("descriptor %d is a TCP connection to port %u outside of the job", ours->fd, s->remote_port));
 }
 

@@ -383,7 +383,7 @@ static void go_on(struct supervisor *s, const struct restart *r)
 
 static int start(struct supervisor *s, struct bv_error *err)
 {
-    return link_up(s, err) < 0 ? -1 : bv_capsule_start(&s->capsule, err);
+    return network_attach(s, err) < 0 ? -1 : bv_capsule_start(&s->capsule, err);
 }
 
 /* From the claim to the running job. */
@@ -398,6 +398,8 @@ static int begin(struct supervisor *s, struct bv_error *err)
     if (rc == 0)
         rc = set_location(s, &r, err);
     if (rc == 0)
+        rc = network_check_ports(s, &r, err);
+    if (rc == 0)
         rc = r.generation ? supervisor_stdio_restored(s, r.content, err) : supervisor_stdio_new(s, err);
     if (rc == 0) {
         set_command(s);
@@ -409,6 +411,7 @@ static int begin(struct supervisor *s, struct bv_error *err)
         supervisor_stdio_connect(s);
         note_started(s, &r);
         say_start(s, &r);
+        network_note_closed(s, &r);
         go_on(s, &r);
     }
     if (rc == 0 && r.generation)
@@ -448,6 +451,7 @@ static void finish(struct supervisor *s)
     }
     policy_conclude(s);
     bv_capsule_destroy(&s->capsule);
+    bv_outside_end(&s->outside);
     bv_staging_remove(&s->job, s->attempt.number, NULL); /* what a dump has written until now */
     supervisor_drain(s);
     supervisor_stdio_free(s);
@@ -483,7 +487,7 @@ static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
         s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0 ||
-        link_check(s, err) < 0)
+        network_check(s, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)
@@ -527,6 +531,7 @@ int bv_supervise(const struct bv_supervise_options *o, struct bv_outcome *ret, s
     s->signals = s->listener = s->master = -1;
     s->store.dirfd = s->store.jobsfd = s->job.dirfd = -1;
     s->capsule.sock = -1;
+    s->outside = (struct bv_carrier)BV_CARRIER_NONE;
     s->terminal.fd = -1;
     s->checkpoint.op_sock = s->checkpoint.staging = s->checkpoint.writer.sock = -1;
     for (int i = 0; i < CLIENTS_MAX; i++)

@@ -197,6 +197,7 @@ enum {
     SLOT_OPERATION,
     SLOT_WRITER,
     SLOT_ADVICE,
+    SLOT_OUTSIDE,
     SLOT_RELAYS,
     SLOT_CLIENTS = SLOT_RELAYS + 3
 };
@@ -209,6 +210,7 @@ static void fill_slots(struct supervisor *s, struct pollfd p[POLL_MAX])
     p[SLOT_OPERATION] = (struct pollfd){.fd = checkpoint_operation_sock(s), .events = POLLIN};
     p[SLOT_WRITER] = (struct pollfd){.fd = checkpoint_writer_sock(s), .events = POLLIN};
     p[SLOT_ADVICE] = (struct pollfd){.fd = policy_advice_fd(s), .events = POLLIN};
+    p[SLOT_OUTSIDE] = (struct pollfd){.fd = s->outside.pidfd, .events = POLLIN};
     for (int i = 0; i < 3; i++)
         p[SLOT_RELAYS + i] = s->relay[i] ? bv_relay_poll(s->relay[i]) : (struct pollfd){.fd = -1};
     for (int i = 0; i < CLIENTS_MAX; i++)
@@ -232,6 +234,8 @@ static void dispatch(struct supervisor *s, const struct pollfd p[POLL_MAX])
         on_capsule(s);
     if (!s->ended && p[SLOT_ADVICE].revents)
         policy_on_advice(s);
+    if (!s->ended && p[SLOT_OUTSIDE].revents)
+        network_on_ended(s);
     if (!s->ended && p[SLOT_LISTENER].revents)
         control_accept(s);
     for (int i = 0; i < CLIENTS_MAX && !s->ended; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "capsule/outside.h"
 #include "capsule/relay.h"
 #include "capsule/terminal.h"
 #include "engine/engine.h"
@@ -121,6 +122,7 @@ struct supervisor {
     struct bv_capsule capsule;
     struct link link;
     pid_t root; /* as the capsule numbers it */
+    struct bv_carrier outside;
 
     int signals, listener;
     char socket_path[108];
@@ -225,6 +227,15 @@ int link_make(struct supervisor *s, struct bv_error *err);  /* of the new capsul
 int link_up(struct supervisor *s, struct bv_error *err);    /* and its neighbours are told */
 int link_down(struct supervisor *s, struct bv_error *err);
 void link_go_on(struct supervisor *s); /* up, if the tree runs on; what fails is told to the user */
+
+/* --- supervisor_network.c --- */
+int network_check(struct supervisor *s, struct bv_error *err); /* before anything begins */
+int network_check_ports(const struct supervisor *s, const struct restart *r, struct bv_error *err);
+int network_attach(struct supervisor *s, struct bv_error *err); /* when the tree is there, and has not run */
+void network_on_ended(struct supervisor *s);                    /* the program that carries its connections */
+/* Are connections to outside closed when the job goes on from a checkpoint with this content? */
+int network_closes(const struct bv_spec *spec, const json_t *content);
+void network_note_closed(struct supervisor *s, const struct restart *r);
 
 /* --- supervisor_note.c: the lines of the history that have figures --- */
 void note_submitted(const struct supervisor *s);

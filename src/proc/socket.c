@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/socket.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/netlink.h>
@@ -86,6 +87,42 @@ int bv_inet_parse(const char *text, int v6, struct bv_inet_sockets *ret, struct 
     *ret = all;
     all = (struct bv_inet_sockets){0};
     return 0;
+}
+
+/* Addresses of both families in one form: IPv4 as ::ffff:a.b.c.d. */
+static void widen(const struct bv_inet_socket *s, const uint8_t address[16], uint8_t ret[16])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    memcpy(ret, s->v6 ? address : mapped, s->v6 ? 16 : 12);
+    if (!s->v6)
+        memcpy(ret + 12, address, 4);
+}
+
+int bv_inet_are_ends(const struct bv_inet_socket *a, const struct bv_inet_socket *b)
+{
+    uint8_t here[16], there[16];
+    if (a->local_port != b->remote_port || a->remote_port != b->local_port)
+        return 0;
+    widen(a, a->local, here);
+    widen(b, b->remote, there);
+    if (memcmp(here, there, 16) != 0)
+        return 0;
+    widen(a, a->remote, here);
+    widen(b, b->local, there);
+    return memcmp(here, there, 16) == 0;
+}
+
+int bv_inet_is_loopback(const struct bv_inet_socket *s)
+{
+    static const uint8_t one[16] = {[15] = 1};
+    uint8_t remote[16];
+    widen(s, s->remote, remote);
+    return (remote[10] == 0xff && remote[12] == 127) || memcmp(remote, one, 16) == 0;
+}
+
+void bv_inet_text(const uint8_t address[16], int v6, char ret[BV_ADDRESS_TEXT])
+{
+    inet_ntop(v6 ? AF_INET6 : AF_INET, address, ret, BV_ADDRESS_TEXT);
 }
 
 static int denied_or_gone(pid_t pid, int sys_errno, struct bv_error *err)

@@ -45,6 +45,16 @@ int bv_inet_scan(int procfd, pid_t pid, const char *table, struct bv_inet_socket
 /* The parser alone, for tests and fuzzing; appends to `ret`. Errors: BV_ECORRUPT. */
 int bv_inet_parse(const char *text, int v6, struct bv_inet_sockets *ret, struct bv_error *err);
 
+/* Are these the two ends of one connection? Of IPv4 either may be a socket of IPv6. */
+int bv_inet_are_ends(const struct bv_inet_socket *a, const struct bv_inet_socket *b);
+
+/* Is it connected to this very host? */
+int bv_inet_is_loopback(const struct bv_inet_socket *s);
+
+/* "192.0.2.7", "2001:db8::7". `address` is one of a socket of that family. */
+#define BV_ADDRESS_TEXT 48
+void bv_inet_text(const uint8_t address[16], int v6, char ret[BV_ADDRESS_TEXT]);
+
 struct bv_unix_socket {
     uint64_t inode;
     uint64_t peer;   /* inode of what it is connected to, 0 if nothing */

@@ -362,25 +362,28 @@ static void an_outside_pipe_reaches_criu_under_the_number_it_is_told(void **stat
     }
 }
 
-static void tcp_is_kept_only_where_the_network_is_the_job_s_own(void **state)
+static void connections_are_kept_or_closed_as_asked(void **state)
 {
     const struct tmpdir *d = *state;
     criu_that(d, "succeeds");
-    for (int own = 0; own < 2; own++) {
+    for (int i = BV_CONNECTIONS_REFUSE; i <= BV_CONNECTIONS_CLOSE; i++) {
         autofree char *argv = NULL;
-        struct bv_engine_dump out = {.root = 1000, .images_fd = d->fd, .private_network = own};
+        enum bv_connections_fate fate = (enum bv_connections_fate)i;
+        struct bv_engine_dump out = {.root = 1000, .images_fd = d->fd, .connections = fate};
         assert_ok(criu_dump(&out, &err));
         assert_ok(bv_read_file(d->fd, "argv", 4096, &argv, NULL, &err));
-        assert_int_equal(strstr(argv, "--tcp-established") != NULL, own);
+        assert_int_equal(strstr(argv, "--tcp-established") != NULL, fate == BV_CONNECTIONS_KEEP);
+        assert_int_equal(strstr(argv, "--tcp-close") != NULL, fate == BV_CONNECTIONS_CLOSE);
         assert_non_null(strstr(argv, "--no-default-config"));
         assert_non_null(strstr(argv, "--unprivileged"));
         assert_non_null(strstr(argv, "--link-remap"));
         free(steal_ptr(&argv));
 
-        struct bv_engine_restore in = {.root = 1000, .images_fd = d->fd, .private_network = own};
+        struct bv_engine_restore in = {.root = 1000, .images_fd = d->fd, .connections = fate};
         assert_ok(criu_restore(&in, &err));
         assert_ok(bv_read_file(d->fd, "argv", 4096, &argv, NULL, &err));
-        assert_int_equal(strstr(argv, "--tcp-established") != NULL, own);
+        assert_int_equal(strstr(argv, "--tcp-established") != NULL, fate == BV_CONNECTIONS_KEEP);
+        assert_int_equal(strstr(argv, "--tcp-close") != NULL, fate == BV_CONNECTIONS_CLOSE);
         assert_non_null(strstr(argv, "--unprivileged"));
     }
 }
@@ -434,7 +437,7 @@ int main(int argc, char **argv)
         rpc_test(a_notification_without_a_name_is_passed_over),
         rpc_test(criu_starts_with_a_clean_environment_and_no_descriptor_of_ours),
         rpc_test(an_outside_pipe_reaches_criu_under_the_number_it_is_told),
-        rpc_test(tcp_is_kept_only_where_the_network_is_the_job_s_own),
+        rpc_test(connections_are_kept_or_closed_as_asked),
         rpc_test(a_criu_that_hangs_is_killed_when_it_is_ended),
         rpc_test(more_outside_pipes_than_there_is_room_for_are_refused),
     };

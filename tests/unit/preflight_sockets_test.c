@@ -98,6 +98,25 @@ static void a_tcp_connection_to_outside_blocks(void **state)
     close(a.fd);
 }
 
+static void a_tcp_connection_to_outside_that_is_closed_or_kept_does_not_block(void **state)
+{
+    static const enum bv_finding_weight weights[] = {BV_FINDING_BLOCKS, BV_FINDING_WEAKENS, BV_FINDING_NOTE};
+    struct listener a;
+    (void)state;
+    a.fd = listen_on_loopback(&a.to);
+    struct child c = start(close_and_connect, &a);
+    skip_if_refused(&c, "TCP");
+    for (int tcp = BV_TCP_REFUSE; tcp <= BV_TCP_KEEP; tcp++) {
+        struct bv_findings f = inspect_with((struct bv_preflight){.root = c.pid, .tcp = (enum bv_tcp)tcp});
+        assert_int_equal(f.count, 1);
+        assert_string_equal(f.finding[0].topic, "tcp-outside");
+        assert_int_equal(f.finding[0].weight, weights[tcp]);
+        bv_findings_free(&f);
+    }
+    stop(&c);
+    close(a.fd);
+}
+
 static int make_own_connection(void *arg)
 {
     struct sockaddr_in to;
@@ -201,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_unix_socket_whose_other_end_only_we_have_blocks),
         cmocka_unit_test(a_unix_socket_within_the_tree_is_nothing),
         cmocka_unit_test(a_tcp_connection_to_outside_blocks),
+        cmocka_unit_test(a_tcp_connection_to_outside_that_is_closed_or_kept_does_not_block),
         cmocka_unit_test(a_tcp_connection_within_the_job_asks_for_a_private_network),
         cmocka_unit_test(a_tcp_connection_within_a_private_network_is_nothing),
         cmocka_unit_test(a_connection_nobody_accepted_blocks),

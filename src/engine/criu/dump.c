@@ -8,32 +8,17 @@
 /* Why each, see the experiments cited in ARCHITECTURE.md ("CRIU's options"):
  * locks, big deleted files and files with another link are kept; build ids tell a rebuilt executable; the CPU's
  * features are written, so that a restore elsewhere can be refused; cgroups are the scheduler's business. */
-static const char *const options[] = {
-    "--no-default-config",
-    "--unprivileged",
-    "--file-locks",
-    "--link-remap",
-    "--ghost-limit",
-    "1G",
-    "--file-validation",
-    "buildid",
-    "--cpu-cap=cpu",
-    "--manage-cgroups=ignore",
-    "--network-lock",
-    "skip",
-    NULL,
-};
+#define OPTIONS                                                                                                        \
+    "--no-default-config", "--unprivileged", "--file-locks", "--link-remap", "--ghost-limit", "1G",                    \
+        "--file-validation", "buildid", "--cpu-cap=cpu", "--manage-cgroups=ignore", "--network-lock", "skip"
 
-/* Only sound where both ends are in the dump. */
-static const char *const private_network_options[] = {
-    "--no-default-config", "--unprivileged",
-    "--file-locks",        "--link-remap",
-    "--ghost-limit",       "1G",
-    "--file-validation",   "buildid",
-    "--cpu-cap=cpu",       "--manage-cgroups=ignore",
-    "--network-lock",      "skip",
-    "--tcp-established",   NULL,
-};
+static const char *const *options_for(enum bv_connections_fate connections)
+{
+    static const char *const refuse[] = {OPTIONS, NULL};
+    static const char *const keep[] = {OPTIONS, "--tcp-established", NULL};
+    static const char *const close[] = {OPTIONS, "--tcp-close", NULL};
+    return connections == BV_CONNECTIONS_KEEP ? keep : connections == BV_CONNECTIONS_CLOSE ? close : refuse;
+}
 
 static int on_notify(void *arg, const char *script, int fd, struct bv_error *err)
 {
@@ -53,7 +38,7 @@ int criu_dump(struct bv_engine_dump *d, struct bv_error *err)
 
     struct criu_spawn how = {
         .path = info.path,
-        .options = d->private_network ? private_network_options : options,
+        .options = options_for(d->connections),
     };
     if (d->stream)
         return criu_dump_streaming(d, &how, err);

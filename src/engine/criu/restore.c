@@ -17,8 +17,10 @@ static void set_options(const struct bv_engine_restore *r, const char *ret[OPTIO
     size_t n = sizeof(always) / sizeof(always[0]);
     memcpy(ret, always, sizeof(always));
     ret[n++] = r->any_cpu ? "--cpu-cap=none" : "--cpu-cap=cpu";
-    if (r->private_network)
+    if (r->connections == BV_CONNECTIONS_KEEP)
         ret[n++] = "--tcp-established";
+    if (r->connections == BV_CONNECTIONS_CLOSE)
+        ret[n++] = "--tcp-close";
     ret[n] = NULL;
 }
 

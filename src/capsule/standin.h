@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+/* In the place of the way to other hosts while a tree is restored: every address is this host's own, so that it can be
+ * bound and connected to, and no packet gets anywhere. In the network of the calling process, which must be the job's
+ * own. */
+int bv_standin_open(struct bv_error *err);
+
+/* Undo it. */
+int bv_standin_close(struct bv_error *err);
