@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -25,6 +26,7 @@
 #define PROGRAM_LIMIT  600 /* s after which the program gives up by itself */
 #define PROGRAM_STATUS 42
 #define JOB            "doctor"
+#define TRIAL_ROOM     (8 << 20) /* bytes; it takes half of them */
 #define LOG            "log"
 #define LOG_TAIL       1000 /* bytes of it that are told */
 
@@ -175,6 +177,13 @@ static int prepare(struct trial_run *t, struct bv_error *err)
     t->self[n] = '\0';
     if (bv_runtime_dir(&runtime, err) < 0)
         return -1;
+    struct statvfs fs;
+    if (statvfs(runtime, &fs) == 0 && fs.f_blocks > 0 && fs.f_bavail * fs.f_frsize < TRIAL_ROOM)
+        return bv_fail(
+            err, BV_ENOSPACE, 0,
+            "%s has not the %d MiB of room that a small job needs: make room, or name another directory with "
+            "BIVOUAC_RUNTIME_DIR",
+            runtime, TRIAL_ROOM >> 20);
     t->base = bv_asprintf("%s/doctor-XXXXXX", runtime);
     if (!mkdtemp(t->base))
         return bv_fail(err, BV_EHOST, errno, "cannot create a directory in %s", runtime);

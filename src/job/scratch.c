@@ -64,13 +64,13 @@ int bv_scratch_create(const char *parent, const char *prefix, struct bv_scratch 
 {
     autoclose int up = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (up < 0)
-        return bv_fail(err, BV_EDENIED, errno, "cannot open the directory %s", parent);
+        return bv_fail(err, BV_EDENIED, errno, "cannot work in the directory %s (see TMPDIR)", parent);
     sweep(up, prefix);
 
     struct bv_scratch s = {.path = bv_asprintf("%s/%s-XXXXXX", parent, prefix), .dirfd = -1, .lock = -1};
     if (!mkdtemp(s.path)) {
         bv_fail(err, errno == EACCES || errno == EROFS ? BV_EDENIED : bv_store_code(errno), errno,
-                "cannot create a directory in %s", parent);
+                "cannot create a directory in %s (see TMPDIR)", parent);
         free(s.path);
         return -1;
     }

@@ -14,7 +14,7 @@
 
 static int is_ours(const char *name)
 {
-    return strncmp(name, "user.", 5) == 0 || strcmp(name, "system.posix_acl_access") == 0;
+    return strncmp(name, "user.", 5) == 0;
 }
 
 static char *to_hex(const unsigned char *bytes, size_t size)

@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "base/json.h"
 
-/* Extended attributes of the job's files: those that are the user's ("user."), and access control lists. */
+/* Extended attributes of the job's files: those that are the user's ("user."). Not access control lists: in the capsule
+ * nobody but the user has a name, so that lists of others can be neither read nor set. */
 
 /* Of the open file: an object, name% -> value in hexadecimal; NULL if it has none, or they cannot be read. */
 json_t *bv_xattr_save(int fd);

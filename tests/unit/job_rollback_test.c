@@ -648,6 +648,38 @@ static void a_program_must_be_on_a_file_system_that_executes(void **state)
     assert_int_equal(umount2(small, MNT_DETACH), 0);
 }
 
+static void put_pages(int dirfd, const char *name, int pages, const char *mark)
+{
+    autoclose int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    for (off_t at = 0; at < pages; at++)
+        assert_int_equal(bv_pwrite_full(fd, mark, strlen(mark), at * 4096), 0);
+}
+
+/* As with a quota: that there is no room shows only when it is used up. What is kept aside takes it here. */
+static void what_was_there_is_not_lost_when_the_room_ends(void **state)
+{
+    struct files_fixture *f = *state;
+    autofree char *small = path_in(f->dir, "data/small");
+    autojson json_t *kept = json_array();
+    assert_int_equal(mkdirat(f->work, "small", 0700), 0);
+    assert_int_equal(mount("small", small, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k"), 0);
+    autoclose int room = openat(f->work, "small", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    put_pages(room, "db", 10, "as it was");
+    capture_opened(f, {"small/db", O_RDWR, 0, 0, 0});
+    put_pages(room, "db", 5, "of the future");
+    put_pages(room, "filler", 3, "x");
+    assert_fails_saying(BV_ENOSPACE, "small/db since the checkpoint is kept, and another restart tries again",
+                        bv_rollback_files(f->staging, room, NULL, 0, kept, &err));
+    assert_int_equal(json_array_size(kept), 1);
+    assert_int_equal(size_of(room, "0001"), 4 * 4096 + (off_t)strlen("of the future"));
+
+    assert_int_equal(unlinkat(room, "filler", 0), 0);
+    assert_int_equal(renameat(room, "0001", room, "first"), 0);
+    assert_ok(bv_rollback_files(f->staging, f->kept, NULL, 0, kept, &err));
+    assert_int_equal(size_of(room, "db"), 9 * 4096 + (off_t)strlen("as it was"));
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+}
+
 /* What only the kernel may set is not set on the word of a checkpoint. */
 static void attributes_come_back_and_only_those_of_the_user(void **state)
 {
@@ -709,6 +741,7 @@ int main(void)
         files_test(nothing_is_touched_where_a_file_system_is_not_mounted),
         files_test(a_program_must_be_on_a_file_system_that_executes),
         files_test(nothing_is_touched_where_one_was_rewritten),
+        files_test(what_was_there_is_not_lost_when_the_room_ends),
         files_test(attributes_come_back_and_only_those_of_the_user),
         files_test(a_copy_that_is_missing_or_of_another_length_is_noticed),
         files_test(a_directory_becomes_what_it_was),
