@@ -221,6 +221,19 @@ static char *say_unreadable(const json_t *e)
     return bv_asprintf("%d line%s of the history cannot be read", n, n == 1 ? "" : "s");
 }
 
+static char *say_connections_closed(const json_t *e)
+{
+    size_t n = json_array_size(json_object_get(e, "connections"));
+    return bv_asprintf("%zu TCP connection%s to outside of the job %s closed by the restart", n, n == 1 ? "" : "s",
+                       n == 1 ? "was" : "were");
+}
+
+static char *say_network_lost(const json_t *e)
+{
+    autofree char *program = text_of(e, "program");
+    return bv_asprintf("%s ended, which carried the job's connections to other hosts", program);
+}
+
 /* An event that has no sentence of its own: its word, and what it has. */
 static char *say_other(const json_t *e)
 {
@@ -262,6 +275,8 @@ static char *sentence(const json_t *e)
         {"unpinned", say_unpinned},
         {"fell-back", say_fell_back},
         {"rolled-back", say_rolled_back},
+        {"connections-closed", say_connections_closed},
+        {"network-lost", say_network_lost},
         {"imported", say_imported},
         {"fenced", say_fenced},
         {"ended", say_ended},

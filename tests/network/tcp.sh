@@ -24,6 +24,7 @@ is "$(lines_of open)" ready "with its connection"
 is "$(bv preflight --json open | jq -r '.findings[] | [.weight, .topic] | join(" ")')" "weakens tcp-outside" \
     "preflight says what becomes of it"
 job_crash
+ok "it can be restored" bv verify --deep open
 again open
 require wait_for says open 'connected again'
 finish_job open
@@ -33,6 +34,7 @@ like "$(lines_of open)" $'^ready\nlost: (end of file|Broken pipe|Connection rese
 like "$(<"$work/open.err")" "1 TCP connection to outside of job open is closed: $server port $port \(pid 1000, remote\)" "which one is said"
 is "$(jq -r 'select(.event == "connections-closed") | .connections[0].remote_port' "$BIVOUAC_STORE/jobs/open/events.jsonl")" \
     "$port" "and in its history"
+like "$(bv history open)" '1 TCP connection to outside of the job was closed by the restart' "which tells it"
 
 remote pair --tcp close -- asks
 is "$(status_of bv checkpoint pair)" 115 "a connection within the job would be closed, too"

@@ -98,5 +98,6 @@ int main(int argc, char **argv)
         pause_ms(15);
     }
     CHECK(kill(server, SIGTERM) == 0 && waitpid(server, NULL, 0) == server);
+    CHECK(unlink("server") == 0 && unlink("client") == 0);
     return 0;
 }
