@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -94,24 +98,37 @@ static int is_new(struct seen *s, uint64_t inode)
     return 1;
 }
 
+static void take_one(pid_t pid, int number, uint64_t inode, struct seen *seen, json_t *list)
+{
+    if (!is_new(seen, inode))
+        return;
+    autoclose int fd = bv_fd_borrow(pid, number);
+    autojson json_t *set = fd < 0 ? NULL : options_of(fd);
+    size_t n = json_object_size(set);
+    if (seen->options + n > BV_FORGOTTEN_OPTIONS) {
+        seen->left_out++;
+        return;
+    }
+    seen->options += n;
+    if (n)
+        bv_json_append(list, json_pack("{s:i, s:i, s:O}", "pid", (int)pid, "fd", number, "options", set));
+}
+
+/* Nothing is read but links: the tree stands still meanwhile, and may have many descriptors. */
 static void take_of(int procfd, pid_t pid, struct seen *seen, json_t *list)
 {
-    autofds struct bv_fds fds = {0};
-    if (bv_fds_scan(procfd, pid, &fds, NULL) < 0)
-        return; /* a zombie */
-    for (size_t i = 0; i < fds.count; i++) {
-        if (fds.fd[i].kind != BV_FD_SOCKET || !is_new(seen, fds.fd[i].st.st_ino))
-            continue;
-        autoclose int fd = bv_fd_borrow(pid, fds.fd[i].fd);
-        autojson json_t *set = fd < 0 ? NULL : options_of(fd);
-        size_t n = json_object_size(set);
-        if (seen->options + n > BV_FORGOTTEN_OPTIONS) {
-            seen->left_out++;
-            continue;
-        }
-        seen->options += n;
-        if (n)
-            bv_json_append(list, json_pack("{s:i, s:i, s:O}", "pid", (int)pid, "fd", fds.fd[i].fd, "options", set));
+    char name[32], target[64];
+    snprintf(name, sizeof(name), "%d/fd", (int)pid);
+    autoclose int fd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir)
+        (void)steal_fd(&fd);
+    for (const struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+        uint64_t inode;
+        ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
+        target[n > 0 ? n : 0] = '\0';
+        if (sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1)
+            take_one(pid, (int)strtol(e->d_name, NULL, 10), inode, seen, list);
     }
 }
 

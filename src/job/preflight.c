@@ -240,6 +240,7 @@ static int inspect(struct pf_tree *tree, pid_t pid, struct bv_error *err)
                 tree->stdio[p.fds.fd[i].fd] = p.fds.fd[i].st.st_ino;
         collect_sockets(tree, &p);
         pf_collect_memfds(tree, &p);
+        pf_collect_deleted(tree, &p);
         apply_all(tree, &p);
         return 0;
     }
@@ -290,6 +291,7 @@ static void free_tree(struct pf_tree *tree)
     bv_pids_free(&tree->pids);
     free(tree->socket);
     pf_free_memfds(tree);
+    pf_free_deleted(tree);
     bv_findings_free(&tree->found);
 }
 
@@ -306,6 +308,7 @@ int bv_preflight_run(const struct bv_preflight *p, struct bv_findings *ret, stru
     if (pf_check_sockets(&tree, err) < 0)
         return -1;
     pf_check_memfds(&tree);
+    pf_check_deleted(&tree);
     pf_check_stuck(&tree);
     if (p->in_capsule)
         pf_check_capsule(&tree);

@@ -170,21 +170,6 @@ static char *big_deleted_file(const struct pf_process *p, const struct bv_fd *fd
                        (long long)fd->st.st_blocks / 2048);
 }
 
-/* A deleted directory with a deleted file in it: dumped, but the restore of both fails. */
-static char *deleted_directory(const struct pf_process *p, const struct bv_fd *dir, const char *arg)
-{
-    (void)arg;
-    if (dir->kind != BV_FD_DIR || !dir->deleted)
-        return NULL;
-    size_t n = strlen(dir->target);
-    for (size_t i = 0; i < p->fds.count; i++) {
-        const struct bv_fd *fd = &p->fds.fd[i];
-        if (fd->deleted && fd != dir && strncmp(fd->target, dir->target, n) == 0 && fd->target[n] == '/')
-            return bv_asprintf("the deleted directory %s and a deleted file in it are both open", dir->target);
-    }
-    return NULL;
-}
-
 /* A file is only found again if its mount is one that the process sees. Judged in a capsule only: outside of one the
  * job's mounts are not made yet. */
 static char *outside_mount(const struct pf_process *p, const struct bv_fd *fd, const char *arg)
@@ -275,11 +260,6 @@ const struct pf_rule pf_file_rules[] = {
      BLOCKS,
      .fd = big_deleted_file,
      .remedy = "Let the program keep its large temporary files until it ends, instead of deleting them at once."},
-    {.topic = "deleted-directory",
-     BLOCKS,
-     .fd = deleted_directory,
-     .unnoticed = 1,
-     .remedy = "Let the program keep its temporary directory until it ends."},
     {.topic = "outside-file",
      BLOCKS,
      .fd = outside_mount,

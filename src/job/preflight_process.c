@@ -16,8 +16,8 @@
 #include "proc/field.h"
 #include "proc/inside.h"
 
-#define NUMA_MAPS_MAX (64 << 10) /* bytes */
-#define NUMA_RSS_MAX  (1ULL << 30)
+#define NUMA_MAPS_MAX (64 << 10)    /* bytes */
+#define NUMA_RSS_MAX  (64ULL << 20) /* bytes; 1 GiB takes 0.1 s */
 
 const char *const pf_namespaces[] = {"mnt", "pid", "user", "net", "ipc", "uts", "time", NULL};
 
@@ -126,7 +126,7 @@ static char *other_personality(const struct pf_process *p, const char *arg)
 static int read_beginning(int procfd, const char *name, char *ret, size_t size)
 {
     autoclose int fd = openat(procfd, name, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+    ssize_t n = fd < 0 ? -1 : bv_read_full(fd, ret, size - 1);
     if (n <= 0)
         return -1;
     ret[n] = '\0';

@@ -28,6 +28,17 @@ struct pf_memfd {
     char comm[64];
 };
 
+/* Something that has been deleted and is in use: as the place where a process is, or by a descriptor. */
+enum pf_use { PF_USE_PLACE, PF_USE_DIRECTORY, PF_USE_OTHER };
+
+struct pf_deleted {
+    char *path;
+    uint64_t inode;
+    enum pf_use use;
+    pid_t pid;
+    char comm[64];
+};
+
 struct pf_tree {
     const struct bv_preflight *p;
     struct bv_pids pids; /* sorted by nothing but parents first */
@@ -40,6 +51,9 @@ struct pf_tree {
 
     struct pf_memfd *memfd;
     size_t memfd_count;
+
+    struct pf_deleted *deleted;
+    size_t deleted_count;
 
     struct bv_task waiting[8]; /* processes found in uninterruptible sleep, the first ones */
     size_t waiting_count;
@@ -96,6 +110,11 @@ char *pf_apart_thread(const struct pf_process *p, const char *arg);
 void pf_collect_memfds(struct pf_tree *tree, const struct pf_process *p);
 void pf_check_memfds(struct pf_tree *tree);
 void pf_free_memfds(struct pf_tree *tree);
+
+/* preflight_deleted.c */
+void pf_collect_deleted(struct pf_tree *tree, const struct pf_process *p);
+void pf_check_deleted(struct pf_tree *tree);
+void pf_free_deleted(struct pf_tree *tree);
 
 /* What can be judged only of the tree as a whole. */
 int pf_check_sockets(struct pf_tree *tree, struct bv_error *err);

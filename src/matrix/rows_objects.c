@@ -90,6 +90,7 @@ const struct matrix_row matrix_rows_objects[] = {
     {"deleted-directory", "deleted", "a deleted directory that is open", OBJECT("deleted-directory")},
     {"deleted-directory-and-file", "deleted", "a deleted directory and a deleted file in it, both open",
      OBJECT("deleted-directory-and-file")},
+    {"deleted-directory-apart", "deleted", "the same, of two processes", OBJECT("deleted-directory-apart")},
     {"deleted-cwd", "deleted", "a deleted working directory", OBJECT("deleted-cwd")},
     {"deleted-cwd-and-file", "deleted", "a deleted working directory and a deleted file in it",
      OBJECT("deleted-cwd-and-file")},

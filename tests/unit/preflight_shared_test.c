@@ -175,6 +175,55 @@ static void a_memfd_that_one_has_open_and_another_mapped_blocks(void **state)
     expect_of_child(make_memfd_apart, NULL, "memfd-mapping");
 }
 
+/* --- deleted directories --- */
+
+/* A child opens a file in the directory; the parent has that open, or is there. */
+static int make_deleted(void *arg)
+{
+    char path[] = "/tmp/bivouac-preflight-XXXXXX", c;
+    int ready[2];
+    if (!mkdtemp(path) || pipe2(ready, O_CLOEXEC) < 0 || chdir(path) < 0)
+        return errno;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int fd = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 || unlink("file") < 0 || chdir("/") < 0 || write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    if (read(ready[0], &c, 1) != 1)
+        return EIO;
+    if (arg && (open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) < 0 || chdir("/") < 0))
+        return errno;
+    return result(rmdir(path));
+}
+
+static void a_deleted_directory_of_one_and_a_file_of_another_block(void **state)
+{
+    (void)state;
+    expect(make_deleted, (char[]){"open"}, "deleted-directory", BV_FINDING_BLOCKS);
+    expect(make_deleted, NULL, "deleted-directory", BV_FINDING_BLOCKS);
+}
+
+/* It is where it has the file open. */
+static int make_deleted_place(void *arg)
+{
+    (void)arg;
+    char path[] = "/tmp/bivouac-preflight-XXXXXX";
+    if (!mkdtemp(path) || chdir(path) < 0)
+        return errno;
+    int fd = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 || unlink("file") < 0 ? errno : result(rmdir(path));
+}
+
+static void a_deleted_place_with_a_file_of_its_own_is_nothing(void **state)
+{
+    (void)state;
+    expect_nothing(make_deleted_place, NULL);
+}
+
 static int make_packet_pipe(void *arg)
 {
     int ends[2];
@@ -334,6 +383,8 @@ int main(void)
         cmocka_unit_test(a_memfd_that_is_mapped_for_one_process_blocks),
         cmocka_unit_test(a_memfd_that_is_either_open_or_mapped_is_nothing),
         cmocka_unit_test(a_memfd_that_one_has_open_and_another_mapped_blocks),
+        cmocka_unit_test(a_deleted_directory_of_one_and_a_file_of_another_block),
+        cmocka_unit_test(a_deleted_place_with_a_file_of_its_own_is_nothing),
         cmocka_unit_test(a_pipe_of_packets_blocks),
         cmocka_unit_test(an_event_that_waits_weakens),
         cmocka_unit_test(a_personality_that_would_be_lost_weakens),

@@ -133,7 +133,40 @@ static void directory_and_file(void)
     check_ghost(file, BLOCK);
 }
 
-/* Another process has the directory open; or has it as the place where it is. */
+struct apart {
+    int fd;
+    volatile int *is_closed;
+};
+
+static int check_file(void *arg)
+{
+    struct apart *a = arg;
+    close(a->fd);
+    int file = make_ghost("directory/file", BLOCK);
+    *a->is_closed = 1;
+    hold_quietly();
+    check_ghost(file, BLOCK);
+    return 9;
+}
+
+/* One process has the directory, another the file. */
+static void directory_and_file_apart(void)
+{
+    struct apart a;
+    struct stat st;
+    a.is_closed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    have(a.is_closed == MAP_FAILED ? -1 : 0, "map memory");
+    have(mkdir("directory", 0700), "make a directory");
+    a.fd = have(open("directory", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open a directory");
+    pid_t pid = child(check_file, &a);
+    while (!*a.is_closed)
+        row_nap();
+    have(rmdir("directory"), "delete a directory");
+    hold();
+    row_check(status_of(pid) == 9, "the child has not ended as it should");
+    row_check(fstat(a.fd, &st) == 0 && S_ISDIR(st.st_mode), "the deleted directory is gone");
+}
+
 static void file_in_directory(void)
 {
     have(mkdir("directory", 0700), "make a directory");
@@ -177,6 +210,7 @@ const struct row_case object_deleted_cases[] = {
     {"o-tmpfile", temporary},
     {"deleted-directory", directory},
     {"deleted-directory-and-file", directory_and_file},
+    {"deleted-directory-apart", directory_and_file_apart},
     {"deleted-cwd", working_directory},
     {"deleted-cwd-and-file", working_directory_and_file},
     {NULL},
