@@ -75,21 +75,24 @@ static int take_threads(int procfd, pid_t root, json_t *list, struct bv_error *e
 
 int bv_forgotten_take(pid_t root, json_t **ret, struct bv_error *err)
 {
-    autojson json_t *all = json_object(), *threads = json_array(), *sockets = NULL;
+    autojson json_t *all = json_object(), *threads = json_array(), *sockets = NULL, *hung_up = NULL;
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (procfd < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
     int left_out = take_threads(procfd, root, threads, err);
     int more = left_out < 0 ? -1 : bv_forgotten_sockets_take(procfd, root, &sockets, err);
-    if (more < 0)
+    int last = more < 0 ? -1 : bv_forgotten_terminals_take(procfd, root, &hung_up, err);
+    if (last < 0)
         return -1;
     bv_json_set(all, "threads", json_incref(threads));
     bv_json_set(all, "sockets", json_incref(sockets));
+    if (json_array_size(hung_up) > 0)
+        bv_json_set(all, "hung-up", json_incref(hung_up));
     long flags = read_number(procfd, root, "personality", 16);
     if (flags > 0 && (flags & INHERITED))
         bv_json_set(all, "personality", json_integer(flags & INHERITED));
     *ret = json_incref(all);
-    return left_out + more;
+    return left_out + more + last;
 }
 
 void bv_forgotten_inherit(const json_t *forgotten)
@@ -141,5 +144,6 @@ int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err)
         return -1;
     int lost = restore_threads(threads, err);
     int more = lost < 0 ? -1 : bv_forgotten_sockets_restore(sockets, err);
-    return more < 0 ? -1 : lost + more;
+    int last = more < 0 ? -1 : bv_forgotten_terminals_restore(json_object_get(forgotten, "hung-up"), err);
+    return last < 0 ? -1 : lost + more + last;
 }

@@ -7,10 +7,12 @@
 #include "base/json.h"
 
 /* What the engine forgets of a tree, besides CPU masks (affinity.h), and what can be asked and set from outside of its
- * processes: priority of i/o and timer slack of each thread, options of sockets, and whether addresses are randomized.
+ * processes: priority of i/o and timer slack of each thread, options of sockets, terminals whose other side has been
+ * closed, and whether addresses are randomized.
  *
  *     {"threads": [{"tid": 1003, "ioprio": 24576, "timer_slack_ns": 1000}],
  *      "sockets": [{"pid": 1003, "fd": 4, "options": {"TCP_USER_TIMEOUT": 12345}}],
+ *      "hung-up": [{"pid": 1003, "fd": 19, "unread": "6f6b0a"}],
  *      "personality": 262144}
  *
  * Only what differs from what the capsule was given, or from a new socket, is in it. */
@@ -18,6 +20,10 @@
 /* It all travels in a message: so many threads and options of sockets, and the rest is left out. */
 #define BV_FORGOTTEN_THREADS 400
 #define BV_FORGOTTEN_OPTIONS 600
+
+/* Who has read the end of a terminal closes it, so that there are few. In bytes, of all of them. */
+#define BV_FORGOTTEN_TERMINALS 64
+#define BV_FORGOTTEN_UNREAD    16384
 
 /* Of a tree that stands still, within its capsule. `ret` is a new reference; returns how much was left out, or -1. */
 int bv_forgotten_take(pid_t root, json_t **ret, struct bv_error *err);
@@ -37,3 +43,8 @@ void bv_forgotten_timers_wind(pid_t root);
 /* Of sockets alone (forgotten_sockets.c). */
 int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
 int bv_forgotten_sockets_restore(const json_t *sockets, struct bv_error *err);
+
+/* Of masters of terminals alone (forgotten_terminals.c). The engine restores one whose other side was closed as one
+ * whose other side was never opened, and without what was not read yet: its reader would wait for ever for the end. */
+int bv_forgotten_terminals_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
+int bv_forgotten_terminals_restore(const json_t *list, struct bv_error *err);

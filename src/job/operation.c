@@ -202,8 +202,9 @@ static int on_frozen(void *arg, struct bv_error *err)
 
     autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
     if (left_out)
-        bv_json_append(warnings, json_string("the job has more threads or sockets with settings of their own than are "
-                                             "kept: those of the last ones are the usual ones after a restart"));
+        bv_json_append(warnings,
+                       json_string("the job has more threads or sockets with settings of their own, or more in "
+                                   "closed terminals, than is kept: the last ones are as new after a restart"));
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
         return -1;
     if (check_frozen(x, err) < 0)
