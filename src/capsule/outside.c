@@ -18,20 +18,25 @@
 #include "base/mem.h"
 
 #define PATIENCE     30 /* s; it takes milliseconds */
+#define SETTLES      1  /* s that it has for what may not come, behind its first route */
 #define ALIVE_NUMBER 3  /* descriptor of the program that is closed when we die */
 #define ARGUMENTS    20
 #define SAID_MAX     4096
 
 /* Each finds the user namespace by the process. What the job listens on is not for other hosts, and what the host has
- * on its loopback is not for the job. slirp4netns sees by a descriptor that we are gone, pasta that the network is. Its
- * sandbox needs a uid 0, which a capsule has not. */
+ * on its loopback is not for the job. slirp4netns sees by a descriptor that we are gone, pasta that the network is. The
+ * sandbox that slirp4netns offers needs a uid 0, which a capsule has not. */
 static const struct program {
-    const char *name, *argv[ARGUMENTS]; /* the process in the place of "PID" */
+    const char *name;
+    int families;                /* 2: IPv6, too */
+    const char *argv[ARGUMENTS]; /* the process in the place of "PID" */
 } programs[] = {
     {"pasta",
+     2,
      {"pasta", "--config-net", "--foreground", "--quiet", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U",
       "none", "PID", NULL}},
     {"slirp4netns",
+     1,
      {"slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp", "--exit-fd=3", "PID",
       "tap0", NULL}},
 };
@@ -100,22 +105,42 @@ static void become(const struct program *p, const char *path, pid_t init, int sa
     _exit(127);
 }
 
-/* Has the table of routes one through another interface than lo? What the kernel adds by itself for a link of IPv6
- * (fe80::/10, ff00::/8) does not count. */
-static int has_route(pid_t init, const char *table)
+enum routes { ROUTES_NONE, ROUTES_SOME, ROUTES_DEFAULT };
+
+/* What the table has through other interfaces than lo. Routes that the kernel adds by itself for a link of IPv6
+ * (fe80::/10, ff00::/8) do not count. */
+static enum routes routes_of(pid_t pid, int v6)
 {
     char name[64];
-    snprintf(name, sizeof(name), "/proc/%d/net/%s", (int)init, table);
+    snprintf(name, sizeof(name), "/proc/%d/net/%s", (int)pid, v6 ? "ipv6_route" : "route");
     autofree char *text = bv_read_proc(AT_FDCWD, name, 1 << 20);
     char *save = NULL;
-    int is_v6 = strcmp(table, "ipv6_route") == 0;
+    enum routes found = ROUTES_NONE;
     for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save)) {
-        if (is_v6 && strncmp(line, "fe80", 4) != 0 && strncmp(line, "ff", 2) != 0 && !strstr(line, " lo"))
-            return 1;
-        if (!is_v6 && strncmp(line, "Iface", 5) != 0 && strncmp(line, "lo\t", 3) != 0)
-            return 1;
+        const char *to = v6 ? line : line + strcspn(line, "\t");
+        to += *to == '\t';
+        if (v6 ? strncmp(line, "fe80", 4) == 0 || strncmp(line, "ff", 2) == 0 || strstr(line, " lo")
+               : strncmp(line, "Iface", 5) == 0 || strncmp(line, "lo\t", 3) == 0)
+            continue;
+        int is_default = strncmp(to, v6 ? "00000000000000000000000000000000 00" : "00000000\t", v6 ? 35 : 9) == 0;
+        if (found != ROUTES_DEFAULT)
+            found = is_default ? ROUTES_DEFAULT : ROUTES_SOME;
     }
-    return 0;
+    return found;
+}
+
+/* Routes come one after another. Its work is done when there is a default route of each family of which the host has
+ * one; but it may not be able to do all that. 1 = something is there, 2 = all. */
+static int progress(const struct program *p, pid_t init)
+{
+    int some = 0, all = 0, missing = 0;
+    for (int v6 = 0; v6 < p->families; v6++) {
+        enum routes theirs = routes_of(init, v6);
+        some |= theirs != ROUTES_NONE;
+        all |= theirs == ROUTES_DEFAULT;
+        missing |= theirs != ROUTES_DEFAULT && routes_of(getpid(), v6) == ROUTES_DEFAULT;
+    }
+    return all && !missing ? 2 : some;
 }
 
 /* What it has said last. */
@@ -131,12 +156,16 @@ static int fail_saying(const struct bv_carrier *o, int said, const char *what, s
     return bv_fail(err, BV_EHOST, 0, "%s %s: %s", o->name, what, *text ? (last ? last + 1 : text) : "it says nothing");
 }
 
-static int await(struct bv_carrier *o, pid_t init, int said, struct bv_error *err)
+static int await(const struct program *p, struct bv_carrier *o, pid_t init, int said, struct bv_error *err)
 {
-    struct bv_deadline deadline = bv_deadline_in(PATIENCE);
-    while (!has_route(init, "route") && !has_route(init, "ipv6_route")) {
-        struct pollfd p = {.fd = o->pidfd, .events = POLLIN};
-        if (poll(&p, 1, 5) > 0)
+    struct bv_deadline deadline = bv_deadline_in(PATIENCE), settled = {0};
+    for (int done = 0; (done = progress(p, init)) < 2;) {
+        struct pollfd end = {.fd = o->pidfd, .events = POLLIN};
+        if (done && !settled.at_ns)
+            settled = bv_deadline_in(SETTLES);
+        if (done && bv_deadline_passed(settled))
+            return 0;
+        if (poll(&end, 1, 5) > 0)
             return fail_saying(o, said, "gives the job no way to other hosts", err);
         if (bv_deadline_passed(deadline))
             return fail_saying(o, said, "has not connected the job to other hosts in time", err);
@@ -161,7 +190,8 @@ int bv_outside_start(const char *wanted, pid_t init, struct bv_carrier *ret, str
         become(p, path, init, said, theirs);
     if (o.pid > 0)
         o.pidfd = (int)syscall(SYS_pidfd_open, o.pid, 0);
-    int rc = o.pidfd < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot start %s", p->name) : await(&o, init, said, err);
+    int rc =
+        o.pidfd < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot start %s", p->name) : await(p, &o, init, said, err);
     if (rc < 0)
         bv_outside_end(&o);
     else
