@@ -13,5 +13,10 @@ const struct matrix_row matrix_rows_network[] = {
      MATRIX_WORDS("@network", "listen")},
     {"tcp-outside", "network", "TCP to a server outside of the job", MATRIX_WORDS("@network", "client"),
      .beside = MATRIX_WORDS("@network", "server")},
+    {"tcp-close", "network", "TCP to a server outside, which a restart closes", MATRIX_WORDS("@network", "closed"),
+     .options = MATRIX_WORDS("--tcp", "close"), .beside = MATRIX_WORDS("@network", "server"), .flow = MATRIX_CRASH},
+    {"way-out", "network", "a network of its own with a way out, by pasta or slirp4netns",
+     MATRIX_WORDS("@network", "tcp"), .options = MATRIX_WORDS("--network", "private,outside=auto"),
+     .needs = "pasta|slirp4netns"},
     {NULL},
 };
