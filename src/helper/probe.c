@@ -61,7 +61,7 @@ int helper_probe(const struct helper_bridge *bridge, const struct bv_ip *address
                  struct bv_error *err)
 {
     struct bv_ip_packet question;
-    uint8_t from[BV_MAC_SIZE];
+    uint8_t from[BV_MAC_SIZE] = {0}; /* gcc does not see that it is set */
     bv_ip_ask(address, bridge->mac, &question);
     autoclose int fd = open_segment(bridge, question.protocol, err);
     if (fd < 0)
