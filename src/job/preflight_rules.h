@@ -7,8 +7,9 @@
 #include "proc/tree.h"
 
 /* Inside preflight: what is known of the tree, and the form of a rule. A rule looks at one thing and says in a sentence
- * why it matters, or NULL. The rules are tables, one per kind of thing, in preflight_{files,memory,process}.c; sockets
- * can only be judged when the whole tree was seen, so that preflight_sockets.c has its own loop. */
+ * why it matters, or NULL. The rules are tables, one per kind of thing, in preflight_{files,memory,process}.c; sockets,
+ * memfds and what is deleted can only be judged when the whole tree was seen, so that
+ * preflight_{sockets,shared,deleted}.c have loops of their own. */
 
 /* A socket of the tree. */
 struct pf_socket {
