@@ -40,7 +40,21 @@ struct bv_command {
 /* Runs in a process of its own inside the capsule, with the message that asked for it; its value is the exit status. */
 typedef int (*bv_capsule_operation)(void *arg, struct bv_msg *request);
 
+/* A job that is not to be in namespaces of ours: a container, which a runtime starts and gives its own. Its capsule is
+ * an init alone. `dir` is where the pid file `pid_name` says which process is the container's first when `start` has
+ * returned, or an operation that restores it has ended; it becomes a child of the init. */
+struct bv_capsule_container {
+    const char *dir, *pid_name;
+    /* In a process with the job's standard files, directory and environment. */
+    int (*start)(void *arg, struct bv_error *err);
+    /* Kill what there is of it; in the init when its supervisor is gone, else in the supervisor. */
+    void (*remove)(void *arg);
+    void *arg;
+};
+
 struct bv_capsule_config {
+    const struct bv_capsule_container *container; /* NULL = a job of ours; with it, what is said of namespaces, mounts
+                                                     and clocks does not count */
     int private_network;
     int private_tmp;
     const char *preload; /* library of src/preload, of which the job gets a copy at BV_KEEP_LIBRARY; NULL = none */
@@ -61,6 +75,7 @@ struct bv_capsule_config {
 struct bv_capsule {
     pid_t init; /* as seen by the supervisor; its child */
     int sock;
+    const struct bv_capsule_container *container;
 };
 
 /* Build it. What `config` points to must stay until bv_capsule_destroy().
@@ -79,7 +94,7 @@ void bv_capsule_destroy(struct bv_capsule *c);
  *   operate   run config.operation with this request (an object) and these descriptors; one that restores the job names
  *             its `root`, which the init then looks after (else 0)
  *   abort     kill the operation and all its helpers
- *   signal    send `number` to the job's root, or with `all` to every process of the capsule */
+ *   signal    send `number` to the job's root, or with `all` to every process of the job */
 int bv_capsule_start(struct bv_capsule *c, struct bv_error *err);
 int bv_capsule_operate(struct bv_capsule *c, json_t *request, pid_t root, const int *fds, int fd_count,
                        struct bv_error *err);

@@ -2,6 +2,7 @@
 #include "capsule/private.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 
-#define CREATE_TIMEOUT 60 /* s; building takes milliseconds unless the machine is in distress */
+#define REMOVE_TIMEOUT 120 /* s; longer than a runtime may take for it */
+#define CREATE_TIMEOUT 60  /* s; building takes milliseconds unless the machine is in distress */
 
 static int write_proc(const char *path, const char *text, struct bv_error *err)
 {
@@ -72,6 +74,8 @@ static int separate(const struct bv_capsule_config *config, struct bv_error *err
 {
     uid_t uid = geteuid();
     gid_t gid = getegid();
+    if (config->container)
+        return 0;
     int flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
     if (config->private_network)
         flags |= CLONE_NEWNET;
@@ -149,7 +153,7 @@ int bv_capsule_create(const struct bv_capsule_config *config, struct bv_capsule 
         build(config, pair[1]);
     }
     close(pair[1]);
-    struct bv_capsule c = {.sock = pair[0]};
+    struct bv_capsule c = {.sock = pair[0], .container = config->container};
     if (builder < 0) {
         close(pair[0]);
         return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
@@ -167,11 +171,31 @@ int bv_capsule_create(const struct bv_capsule_config *config, struct bv_capsule 
     return 0;
 }
 
+/* The init of a container removes it when it sees us gone. No namespace would, so who has no init does it himself. */
+static void end_container(struct bv_capsule *c)
+{
+    struct bv_deadline end = bv_deadline_in(REMOVE_TIMEOUT);
+    int status = -1;
+    while (waitpid(c->init, &status, WNOHANG) == 0 && !bv_deadline_passed(end))
+        poll(NULL, 0, 5);
+    if (status == -1) {
+        kill(c->init, SIGKILL);
+        waitpid(c->init, &status, 0);
+    }
+    if (status != 0)
+        c->container->remove(c->container->arg);
+    c->init = 0;
+}
+
 void bv_capsule_destroy(struct bv_capsule *c)
 {
     close_fd(&c->sock);
     if (c->init <= 0)
         return;
+    if (c->container) {
+        end_container(c);
+        return;
+    }
     kill(c->init, SIGKILL);
     /* The kernel lets the init go only when everything in its pid namespace is gone. */
     while (waitpid(c->init, NULL, 0) < 0 && errno == EINTR)

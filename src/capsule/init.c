@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "proc/pidfile.h"
 
 struct init {
     const struct bv_capsule_config *config;
@@ -57,6 +58,8 @@ static void do_operate(struct init *in, struct bv_msg *m)
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         setsid(); /* so that it can be killed with all its helpers */
+        if (in->config->container)
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* there is no namespace to die with */
         close(in->sock);
         _exit(in->config->operation(in->config->arg, m));
     }
@@ -67,10 +70,10 @@ static void do_operate(struct init *in, struct bv_msg *m)
     in->operation = pid;
     /* The restored root becomes our child when the operation ends, and may have ended itself by then. */
     pid_t root = (pid_t)json_integer_value(json_object_get(m->body, "root"));
-    if (root > 0) {
+    if (root > 0)
         in->root = root;
+    if (in->root <= 0 || root > 0) /* it restores the job */
         bv_stdio_close_job_ends(in->config->stdio);
-    }
 }
 
 /* With its helpers; but it may not have come to lead a session yet. */
@@ -83,17 +86,33 @@ static void do_abort(struct init *in)
 static void do_signal(struct init *in, const json_t *body)
 {
     int number = (int)json_integer_value(json_object_get(body, "number"));
-    if (json_is_true(json_object_get(body, "all")))
+    int all = json_is_true(json_object_get(body, "all"));
+    if (all && in->config->container)
+        capsule_signal_tree(in->root, number);
+    else if (all)
         kill(-1, number);
     else if (in->root > 0)
         kill(in->root, number);
+}
+
+/* The supervisor is gone. */
+static void end(struct init *in)
+{
+    const struct bv_capsule_container *c = in->config->container;
+    if (in->operation)
+        do_abort(in);
+    if (in->sentinel.pid > 0)
+        kill(in->sentinel.pid, SIGKILL);
+    if (c)
+        c->remove(c->arg);
+    _exit(0);
 }
 
 static void serve(struct init *in)
 {
     automsg struct bv_msg m = {0};
     if (bv_msg_recv(in->sock, &m, bv_deadline_in(5), NULL) <= 0)
-        _exit(0); /* the supervisor is gone */
+        end(in);
 
     const char *what = json_string_value(json_object_get(m.body, "do"));
     if (!what)
@@ -106,6 +125,14 @@ static void serve(struct init *in)
         do_signal(in, m.body);
     else if (strcmp(what, "abort") == 0 && in->operation)
         do_abort(in);
+}
+
+/* Of a container only its runtime knows the pid, and we when the one that restores it has ended. */
+static void find_restored(struct init *in)
+{
+    const struct bv_capsule_container *c = in->config->container;
+    if (c && in->root <= 0)
+        in->root = bv_pid_file_read(c->dir, c->pid_name);
 }
 
 /* Until the root is known only the operation is reaped: a restored root may have ended before we are told that it is
@@ -127,6 +154,7 @@ static void reap(struct init *in)
         if (pid == in->operation) {
             kill(-pid, SIGKILL); /* helpers that outlived it */
             in->operation = 0;
+            find_restored(in);
             tell(in, json_pack("{s:s, s:i}", "is", "operation-ended", "status", status), -1);
         }
     }
@@ -142,6 +170,11 @@ static void follow_sentinel(struct init *in)
 static int prepare(struct init *in, struct bv_error *err)
 {
     const struct bv_capsule_config *config = in->config;
+    if (config->container) {
+        in->kept.watch = -1;
+        in->sentinel.is_container = 1;
+        return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? bv_fail(err, BV_EINTERNAL, errno, "prctl") : 0;
+    }
     if (capsule_mount_all(config, err) < 0 || capsule_kept_prepare(config, &in->kept, err) < 0)
         return -1;
     return config->private_network ? capsule_loopback_up(err) : 0;
@@ -153,8 +186,10 @@ void capsule_init_main(const struct bv_capsule_config *config, int sock)
     struct bv_error err = {0};
     sigset_t all, children;
 
-    /* The init dies with the supervisor, and everything in its pid namespace with it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The init dies with the supervisor, and everything in its pid namespace with it. A container has another one: its
+     * init removes it when the socket says that the supervisor is gone. */
+    if (!config->container)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "bivouac-init");
     /* The supervisor's ends of pipes are its own: held here too, neither side would ever see the other close. */
     for (int i = 0; i < 3; i++)

@@ -11,9 +11,12 @@ int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *e
 /* Bring the loopback interface up. */
 int capsule_loopback_up(struct bv_error *err);
 
+/* Send a signal to the process `root` of a container, which is not among our descendants' pids, and to all below it. */
+void capsule_signal_tree(pid_t root, int number);
+
 /* The life of the init; never returns. */
 void capsule_init_main(const struct bv_capsule_config *config, int sock) __attribute__((noreturn));
 
 /* Start the job: returns its pid, and the master of its terminal where it has one (else -1). Waits until the program
- * is executed or has failed to. Errors: BV_ENOCMD, BV_ENOEXEC, BV_ENODIR, BV_EINTERNAL. */
+ * is executed, or the container runs, or has failed to. Errors: BV_ENOCMD, BV_ENOEXEC, BV_ENODIR, BV_EINTERNAL. */
 int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, int *ret_master, struct bv_error *err);

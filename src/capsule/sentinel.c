@@ -15,7 +15,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "capsule/capsule.h"
+#include "capsule/private.h"
+#include "proc/tree.h"
 
 #define PASSES_MAX 64
 
@@ -58,6 +59,16 @@ void capsule_sentinel_look(struct capsule_sentinel *s)
     }
 }
 
+void capsule_signal_tree(pid_t root, int number)
+{
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root <= 0 || procfd < 0 || bv_tree_scan(procfd, root, &pids, NULL) < 0)
+        return;
+    for (size_t i = 0; i < pids.count; i++)
+        kill(pids.pid[i], number);
+}
+
 /* Does the process leave SIGTSTP to the kernel? */
 static int is_stopped_by_tstp(int procfd, pid_t pid)
 {
@@ -92,10 +103,21 @@ static pid_t signal_all(const struct capsule_sentinel *s, int procfd, int number
     return highest;
 }
 
+/* The same for a container, of which only the freezer could be sure; it does not fork faster than we look. */
+static int apply_to_tree(struct capsule_sentinel *s, pid_t root)
+{
+    s->is_applied = 1;
+    for (int pass = 0; pass < 3; pass++)
+        capsule_signal_tree(root, s->signal ? SIGSTOP : SIGCONT);
+    return s->signal == SIGTSTP;
+}
+
 int capsule_sentinel_apply(struct capsule_sentinel *s, pid_t root)
 {
     if (s->is_applied || root <= 0)
         return 0;
+    if (s->is_container)
+        return apply_to_tree(s, root);
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (procfd < 0)
         return 0;

@@ -8,9 +8,10 @@
  * init, its parent, sees when it is stopped and continued, and does the same to the job. */
 
 struct capsule_sentinel {
-    pid_t pid;      /* 0 = there is none */
-    int signal;     /* it was stopped by, 0 = it runs */
-    int is_applied; /* the job is as the sentinel is */
+    pid_t pid;        /* 0 = there is none */
+    int signal;       /* it was stopped by, 0 = it runs */
+    int is_applied;   /* the job is as the sentinel is */
+    int is_container; /* the job is not alone in our pid namespace: it is the tree below its root */
 };
 
 /* Called by the init while it is still in the supervisor's group, which it then leaves. Without a sentinel the job is

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "proc/pidfile.h"
 
 /* How the child tells that it could not become the job. */
 struct failure {
@@ -74,6 +75,17 @@ static int is_on_path(const char *name)
     return 0;
 }
 
+/* The container's first process goes to the capsule's init when its runtime ends, and so do we. */
+static int start_container(const struct bv_capsule_config *config, struct bv_error *err)
+{
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    environ = (char **)config->command->envp;
+    reset_signals(&config->command->mask);
+    if (config->container->start(config->container->arg, err) < 0)
+        return -1;
+    _exit(0);
+}
+
 static int become_job(const struct bv_capsule_config *config, int slave, struct bv_error *err)
 {
     const struct bv_command *cmd = config->command;
@@ -86,6 +98,8 @@ static int become_job(const struct bv_capsule_config *config, int slave, struct 
         return -1;
     if (chdir(cmd->cwd) < 0)
         return bv_fail(err, BV_ENODIR, errno, "cannot enter %s", cmd->cwd);
+    if (config->container)
+        return start_container(config, err);
     /* Capabilities go with execve: uid is not 0, nothing is inheritable or ambient. Whoever is root stays it. */
     prctl(PR_SET_NAME, "bivouac-job");
     reset_signals(&cmd->mask);
@@ -117,7 +131,7 @@ int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, in
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create a pipe");
     autoclose int in = report[0];
     autoclose int out = report[1];
-    if (set_next_pid(err) < 0)
+    if (!config->container && set_next_pid(err) < 0)
         return -1;
 
     pid_t pid = fork();
@@ -132,6 +146,12 @@ int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, in
         waitpid(pid, NULL, 0);
         f.text[sizeof(f.text) - 1] = '\0';
         return bv_fail(err, (enum bv_code)f.code, 0, "%s", f.text);
+    }
+    if (config->container) {
+        waitpid(pid, NULL, 0);
+        pid = bv_pid_file_read(config->container->dir, config->container->pid_name);
+        if (pid <= 0)
+            return bv_fail(err, BV_ENOEXEC, 0, "the container was not started");
     }
     *ret_pid = pid;
     *ret_master = steal_fd(&master);

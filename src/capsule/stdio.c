@@ -100,7 +100,7 @@ static int share(int a, int b)
            sa.st_ino == sb.st_ino;
 }
 
-static int inspect_one(struct bv_stdio *s, int number, struct bv_error *err)
+static int inspect_one(struct bv_stdio *s, int number, int only_pipes, struct bv_error *err)
 {
     struct bv_stdio_end *e = &s->end[number];
     struct stat st;
@@ -114,7 +114,7 @@ static int inspect_one(struct bv_stdio *s, int number, struct bv_error *err)
             return 0;
         }
 
-    if (isatty(number)) {
+    if (!only_pipes && isatty(number)) {
         e->kind = BV_STDIO_TTY;
         return 0;
     }
@@ -122,6 +122,10 @@ static int inspect_one(struct bv_stdio *s, int number, struct bv_error *err)
         e->path = path_of(number, &st);
     if (e->path && strcmp(e->path, "/dev/null") == 0)
         return 0;
+    if (e->path && only_pipes) {
+        free(e->path);
+        e->path = NULL;
+    }
     if (e->path) {
         e->kind = BV_STDIO_FILE;
         e->flags = flags & (O_ACCMODE | O_APPEND | O_NONBLOCK);
@@ -132,11 +136,11 @@ static int inspect_one(struct bv_stdio *s, int number, struct bv_error *err)
     return make_pipe(e, number, err);
 }
 
-int bv_stdio_inspect(struct bv_stdio *ret, struct bv_error *err)
+int bv_stdio_inspect(int only_pipes, struct bv_stdio *ret, struct bv_error *err)
 {
     clear(ret);
     for (int i = 0; i < 3; i++)
-        if (inspect_one(ret, i, err) < 0)
+        if (inspect_one(ret, i, only_pipes, err) < 0)
             return -1;
     return 0;
 }

@@ -34,8 +34,9 @@ struct bv_stdio {
     struct bv_stdio_end end[3];
 };
 
-/* Look at our own descriptors 0 to 2 and make what the job needs in their place. */
-int bv_stdio_inspect(struct bv_stdio *ret, struct bv_error *err);
+/* Look at our own descriptors 0 to 2 and make what the job needs in their place: with `only_pipes`, pipes in the place
+ * of everything but /dev/null. */
+int bv_stdio_inspect(int only_pipes, struct bv_stdio *ret, struct bv_error *err);
 
 /* For a restored job whose ends were of these kinds: pipes are made anew, files and terminals come from the images. */
 int bv_stdio_recreate(const enum bv_stdio_kind kind[3], const int same_as[3], struct bv_stdio *ret,

@@ -48,7 +48,8 @@ struct bv_source {
 struct bv_settings {
     char *store; /* NULL = the user's own, ~/.bivouac */
     struct bv_network network;
-    int tcp; /* enum bv_tcp */
+    int tcp;    /* enum bv_tcp */
+    int engine; /* place in the table's words; 0 = auto */
     int private_tmp;
     char *cpu_ignored; /* features with blanks between them, NULL = none */
     int cpu_baseline;  /* place in "none|x86-64-v2|x86-64-v3" */

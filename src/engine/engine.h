@@ -22,6 +22,17 @@ enum bv_engine_capability {
     BV_ENGINE_TCP = 1 << 3,           /* keeps TCP connections inside a private network */
     BV_ENGINE_TTY = 1 << 4,           /* keeps a terminal whose master is Bivouac's */
     BV_ENGINE_STREAM = 1 << 5,        /* can hand its images over through pipes while it dumps */
+    BV_ENGINE_CONTAINER = 1 << 6,     /* the tree is a container that a runtime has started, see below */
+    BV_ENGINE_ROOTFS = 1 << 7,        /* the images hold what a container has changed in its root file system */
+};
+
+/* A container, for an engine with BV_ENGINE_CONTAINER: it is not in a capsule's namespaces, and neither is the engine.
+ * When the engine has started or restored it, there is in `dir`: BV_CONTAINER_PID, which has the pid of its first
+ * process, and where this one is nobody's child, BV_CONTAINER_WAIT, with that of a process which ends with it. */
+struct bv_engine_container {
+    char *const *argv; /* the user's command, RUNTIME run ...; NULL-terminated */
+    const char *cwd;
+    const char *dir; /* of this job, on this host, the user's own */
 };
 
 enum bv_leave {
@@ -46,6 +57,7 @@ struct bv_engine_pipe {
 
 struct bv_engine_dump {
     pid_t root;
+    const struct bv_engine_container *container; /* with BV_ENGINE_CONTAINER */
     int stream;    /* images go to the stream that was opened on `images_fd`, not into files */
     int images_fd; /* empty directory for the engine's files */
     enum bv_leave leave;
@@ -60,7 +72,8 @@ struct bv_engine_dump {
 };
 
 struct bv_engine_restore {
-    pid_t root; /* expected pid of the tree's root */
+    pid_t root;                                  /* expected pid of the tree's root */
+    const struct bv_engine_container *container; /* with BV_ENGINE_CONTAINER; it gets our own standard files */
     int images_fd;
     enum bv_connections_fate connections;
     int any_cpu; /* do not look whether the CPU has all that the other had: the caller knows what the tree uses */
@@ -142,7 +155,21 @@ struct bv_engine {
      * their private memory that the images hold. In the tree's own pid namespace.
      * Errors: BV_ERESTORE (what is different, and where), BV_ECORRUPT. */
     int (*compare)(int images_fd, struct bv_engine_compared *ret, struct bv_error *err);
+
+    /* With BV_ENGINE_CONTAINER, all of these. */
+    /* Can this command be run here and be checkpointed? Errors, one sentence with what to do: BV_EUSAGE, BV_EHOST,
+     * BV_EDENIED, BV_ENODIR, BV_ENOENGINE. */
+    int (*check)(const struct bv_engine_container *c, struct bv_error *err);
+    /* Start it, with our own standard files. Errors: BV_ENOENGINE, BV_ENOEXEC (the runtime has said why). */
+    int (*start)(const struct bv_engine_container *c, struct bv_error *err);
+    /* Let it run, if a dump that was killed has left it frozen. */
+    int (*thaw)(const struct bv_engine_container *c, struct bv_error *err);
+    /* Kill it if it is the one of `dir`, and let the runtime forget it. Nothing to do is success. */
+    int (*remove)(const struct bv_engine_container *c, struct bv_error *err);
 };
+
+#define BV_CONTAINER_PID  "pid"
+#define BV_CONTAINER_WAIT "wait"
 
 /* An engine may run Bivouac's own program again as a hook of its. To be called first by main(): -1 = this is no hook,
  * else the exit status. */
@@ -150,3 +177,6 @@ int bv_engine_hook_main(void);
 
 /* The engine called `name`, NULL = the default one. Errors: BV_EUSAGE. Static. */
 const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err);
+
+/* The engine whose containers this command starts, NULL if it starts none. Static. */
+const struct bv_engine *bv_engine_of_command(char *const *argv);

@@ -51,6 +51,27 @@ void capture_warn_large(struct bv_capture *c, const char *path, uint64_t size)
         path, (unsigned long long)size, (unsigned long long)c->spec->capture_limit);
 }
 
+static int is_memory(const struct bv_mount *m)
+{
+    return strcmp(m->type, "tmpfs") == 0 || strcmp(m->type, "devtmpfs") == 0 || strcmp(m->type, "mqueue") == 0;
+}
+
+char *capture_name(struct bv_capture *c, const char *path, const struct stat *st, int is_written)
+{
+    if (!(c->how & BV_CAPTURE_OUTSIDE))
+        return bv_strdup(path);
+    const struct bv_mount *m = bv_mounts_of(&c->inside, path);
+    if (m && strcmp(m->path, "/") == 0 && (c->how & BV_CAPTURE_NO_ROOT))
+        return NULL;
+    autofree char *here = bv_mounts_map(&c->inside, &c->now, path);
+    struct stat there;
+    if (here && stat(here, &there) == 0 && there.st_dev == st->st_dev && there.st_ino == st->st_ino)
+        return steal_ptr(&here);
+    if (is_written && !(m && is_memory(m)))
+        capture_warn(c, "%s of the container has no name on the host, so a restart cannot put it back", path);
+    return NULL;
+}
+
 const char *const *capture_volatile(const struct bv_spec *spec)
 {
     static const char *const with_tmp[] = {"/dev/shm", "/tmp", NULL};
@@ -64,11 +85,11 @@ static int is_below(const char *path, const char *dir)
     return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-int capture_covers(const struct bv_spec *spec, const char *path, dev_t dev)
+int capture_covers(const struct bv_capture *c, const char *path, dev_t dev)
 {
     struct stat st;
-    const char *const *volatiles = capture_volatile(spec);
-    for (size_t i = 0; volatiles[i]; i++)
+    const char *const *volatiles = capture_volatile(c->spec);
+    for (size_t i = 0; volatiles[i] && !(c->how & BV_CAPTURE_OUTSIDE); i++)
         if (is_below(path, volatiles[i]) && stat(volatiles[i], &st) == 0 && st.st_dev == dev)
             return 1;
     return 0;
@@ -122,7 +143,7 @@ static int take(struct bv_capture *c, pid_t root, struct bv_error *err)
     const char *const *volatiles = capture_volatile(c->spec);
     if (bv_mounts_read(&c->now, err) < 0)
         return -1;
-    for (size_t i = 0; volatiles[i]; i++)
+    for (size_t i = 0; volatiles[i] && !(c->how & BV_CAPTURE_OUTSIDE); i++)
         if (capture_directory(c, volatiles[i], 1, err) < 0)
             return -1;
     for (size_t i = 0; c->spec->capture && c->spec->capture[i]; i++)
@@ -131,13 +152,25 @@ static int take(struct bv_capture *c, pid_t root, struct bv_error *err)
     return capture_open_files(c, root, err);
 }
 
-int bv_capture_take(const struct bv_spec *spec, pid_t root, int staging, struct bv_capture **ret, struct bv_error *err)
+static int look_at_mounts(struct bv_capture *c, pid_t root, struct bv_error *err)
+{
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!(c->how & BV_CAPTURE_OUTSIDE))
+        return 0;
+    if (procfd < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
+    return bv_mounts_read_of(procfd, root, &c->inside, err);
+}
+
+int bv_capture_take(const struct bv_spec *spec, pid_t root, int how, int staging, struct bv_capture **ret,
+                    struct bv_error *err)
 {
     if (mkdirat(staging, BV_CAPTURE_FILES, 0700) < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
 
     struct bv_capture *c = bv_alloc(sizeof(*c));
     c->spec = spec;
+    c->how = how;
     c->staging = staging;
     c->files = openat(staging, BV_CAPTURE_FILES, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     c->opened = json_array();
@@ -145,7 +178,7 @@ int bv_capture_take(const struct bv_spec *spec, pid_t root, int staging, struct 
     c->warnings = json_array();
     c->mounts = json_object();
     c->mapped = json_object();
-    if (take(c, root, err) < 0) {
+    if (look_at_mounts(c, root, err) < 0 || take(c, root, err) < 0) {
         bv_capture_free(c);
         return -1;
     }
@@ -197,6 +230,7 @@ void bv_capture_free(struct bv_capture *c)
     for (size_t i = 0; i < c->deferred_count; i++)
         close_fd(&c->deferred[i].fd);
     free(c->deferred);
+    bv_mounts_free(&c->inside);
     close_fd(&c->files);
     json_decref(c->opened);
     json_decref(c->directories);

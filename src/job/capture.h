@@ -34,9 +34,15 @@
 
 struct bv_capture;
 
-/* Look at the frozen tree and copy what may change once it runs again. `staging` is borrowed.
+/* The tree sees other mounts than we do: a file is what it is here, by the mount that both have. What only the tree
+ * sees is memory, which the engine keeps, or becomes a warning. */
+#define BV_CAPTURE_OUTSIDE 1
+#define BV_CAPTURE_NO_ROOT 2 /* ... and the engine keeps all that lies on its root file system */
+
+/* Look at the frozen tree and copy what may change once it runs again. `staging` is borrowed. `how`: 0, or the above.
  * Errors: BV_ENOSPACE, BV_ESTORE, BV_EINTERNAL. A file that cannot be read becomes a warning. */
-int bv_capture_take(const struct bv_spec *spec, pid_t root, int staging, struct bv_capture **ret, struct bv_error *err);
+int bv_capture_take(const struct bv_spec *spec, pid_t root, int how, int staging, struct bv_capture **ret,
+                    struct bv_error *err);
 
 /* Copy what can wait until the tree runs again, write capture.json, and free. Frees on failure too. */
 int bv_capture_finish(struct bv_capture *c, struct bv_error *err);

@@ -109,15 +109,20 @@ static int is_silly(const char *path)
 
 static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
 {
-    if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c->spec, d->target, d->st.st_dev))
+    unsigned access = d->flags & O_ACCMODE;
+    if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c, d->target, d->st.st_dev))
         return;
     autofree char *remap = NULL;
-    if ((d->deleted || is_silly(d->target)) && d->st.st_nlink > 0)
+    if ((d->deleted || is_silly(d->target)) && d->st.st_nlink > 0 && !(c->how & BV_CAPTURE_OUTSIDE))
         remap = link_remap_of(d->target, &d->st);
     if (d->deleted && !remap)
         return; /* a ghost: the engine keeps its content */
 
-    struct open_file *f = find_or_add(all, remap ? remap : d->target, &d->st);
+    autofree char *path = capture_name(c, remap ? remap : d->target, &d->st, access != O_RDONLY);
+    if (!path)
+        return;
+
+    struct open_file *f = find_or_add(all, path, &d->st);
     f->link_remap |= remap != NULL;
     f->leased |= has_write_lease(d);
     if (f->fd < 0 && !f->leased)
@@ -127,7 +132,6 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
     if (f->fd >= 0 && fstat(f->fd, &f->st) < 0)
         close_fd(&f->fd);
 
-    unsigned access = d->flags & O_ACCMODE;
     f->readers += access == O_RDONLY;
     f->writers += access != O_RDONLY;
     f->appenders += access != O_RDONLY && (d->flags & O_APPEND);
@@ -135,16 +139,21 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
 }
 
 /* A shared writable mapping lives on when its descriptor is closed. */
-static void add_map(struct bv_capture *c, struct open_files *all, const struct bv_map *m)
+static void add_map(struct bv_capture *c, struct open_files *all, pid_t pid, const struct bv_map *m)
 {
     if (!m->shared || !m->writable || !m->path || m->path[0] != '/' || m->deleted)
         return;
     struct stat st;
-    autoclose int fd = open(m->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    autofree char *there = bv_asprintf("/proc/%d/root%s", (int)pid, m->path);
+    const char *seen = c->how & BV_CAPTURE_OUTSIDE ? there : m->path;
+    autoclose int fd = open(seen, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->ino ||
-        capture_covers(c->spec, m->path, st.st_dev))
+        capture_covers(c, m->path, st.st_dev))
         return;
-    struct open_file *f = find_or_add(all, m->path, &st);
+    autofree char *path = capture_name(c, m->path, &st, 1);
+    if (!path)
+        return;
+    struct open_file *f = find_or_add(all, path, &st);
     f->mapped = 1;
     if (f->fd < 0)
         f->fd = steal_fd(&fd);
@@ -167,8 +176,9 @@ static int collect(struct bv_capture *c, pid_t root, struct open_files *all, str
                 add_fd(c, all, procfd, pids.pid[i], &fds.fd[k]);
         if (bv_maps_scan(procfd, pids.pid[i], &maps, NULL) == 0)
             for (size_t k = 0; k < maps.count; k++)
-                add_map(c, all, &maps.map[k]);
-        capture_note_process(c, procfd, pids.pid[i], &fds, &maps);
+                add_map(c, all, pids.pid[i], &maps.map[k]);
+        if (!(c->how & BV_CAPTURE_OUTSIDE)) /* of mounts that are not ours */
+            capture_note_process(c, procfd, pids.pid[i], &fds, &maps);
     }
     return 0;
 }

@@ -33,7 +33,7 @@ static void note_path(struct bv_capture *c, const char *path)
 static void note_map(struct bv_capture *c, const struct bv_map *m)
 {
     if (!m->path || m->path[0] != '/' || m->deleted || m->ino == 0 ||
-        capture_covers(c->spec, m->path, makedev(m->dev_major, m->dev_minor)))
+        capture_covers(c, m->path, makedev(m->dev_major, m->dev_minor)))
         return;
     autojson json_t *key = bv_json_bytes(m->path);
     int executed = json_is_true(json_object_get(c->mapped, json_string_value(key)));

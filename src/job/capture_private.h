@@ -37,9 +37,11 @@ struct capture_deferred {
 
 struct bv_capture {
     const struct bv_spec *spec;
-    int staging, files; /* directories; files is ours */
-    unsigned next;      /* number of the next file in files/ */
-    json_t *opened;     /* what becomes "files" */
+    int how;                 /* BV_CAPTURE_... */
+    struct bv_mounts inside; /* with BV_CAPTURE_OUTSIDE: the tree's own */
+    int staging, files;      /* directories; files is ours */
+    unsigned next;           /* number of the next file in files/ */
+    json_t *opened;          /* what becomes "files" */
     json_t *directories;
     json_t *warnings;
     struct bv_mounts now;
@@ -53,8 +55,11 @@ void capture_warn(struct bv_capture *c, const char *fmt, ...) __attribute__((for
 /* The file is larger than the capture limit. */
 void capture_warn_large(struct bv_capture *c, const char *path, uint64_t size);
 
+/* The name that we have for the file which the tree knows as `path`; allocated. NULL: it is not ours to capture. */
+char *capture_name(struct bv_capture *c, const char *path, const struct stat *st, int is_written);
+
 /* Is the file `path` of device `dev` in one of the directories that are captured whole? */
-int capture_covers(const struct bv_spec *spec, const char *path, dev_t dev);
+int capture_covers(const struct bv_capture *c, const char *path, dev_t dev);
 
 /* Directories that live only as long as the capsule: a NULL-terminated list, static. */
 const char *const *capture_volatile(const struct bv_spec *spec);

@@ -175,7 +175,7 @@ static int inspect(struct supervisor *s, struct bv_error *err)
         .tcp = s->spec.tcp,
     };
     /* What preflight cannot see, the engine will tell. */
-    if (procfd >= 0 && p.root > 0 && bv_preflight_run(&p, &found, NULL) == 0)
+    if (procfd >= 0 && p.root > 0 && !supervisor_has_container(s) && bv_preflight_run(&p, &found, NULL) == 0)
         s->checkpoint.findings = bv_findings_json(&found);
     else
         s->checkpoint.findings = json_array();
@@ -190,7 +190,7 @@ static int send_request(struct supervisor *s, int sock, struct bv_error *err)
     struct checkpoint *c = &s->checkpoint;
     autojson json_t *request = json_object();
     bv_json_set(request, "op", json_string("checkpoint"));
-    bv_json_set(request, "root", json_integer(s->root));
+    bv_json_set(request, "root", json_integer(supervisor_has_container(s) ? container_root(s) : s->root));
     bv_json_set(request, "leave", json_string(leave_names[c->leave]));
     bv_json_set(request, "final", json_boolean(c->leave == BV_LEAVE_DEAD));
     bv_json_set(request, "tty", json_boolean(s->master >= 0));

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/mem.h"
+#include "engine/engine.h"
 #include "preload/place.h"
 
 /* What a variable is for; it is set where it is not set. Each was found by experiment, with Open MPI 5.0 and MPICH 4.2
@@ -103,9 +104,32 @@ static int apply_network(const struct bv_settings *settings, enum bv_needs_of ne
     return spec->network.address && !spec->network.mac ? make_mac(&spec->network.mac, err) : 0;
 }
 
+/* A container is not in our capsule, and gets none of what follows. */
+static int choose_engine(const struct bv_settings *settings, struct bv_spec *spec, char **ret_note)
+{
+    static const char *const words[] = {NULL, "criu", "runc", "crun"}; /* the table's */
+    const struct bv_engine *found = settings->engine ? NULL : bv_engine_of_command(spec->argv);
+    const char *name = found ? found->name : words[settings->engine];
+    if (!name)
+        return 0;
+    spec->engine = bv_strdup(name);
+    if (found)
+        *ret_note =
+            bv_asprintf("%s runs a container, and makes its checkpoints (--engine criu would take %s itself for "
+                        "the job)",
+                        found->name, found->name);
+    return strcmp(name, "criu") != 0;
+}
+
 int bv_needs_apply(const struct bv_settings *settings, char *const *around, struct bv_spec *spec, char **ret_note,
                    struct bv_error *err)
 {
+    *ret_note = NULL;
+    if (choose_engine(settings, spec, ret_note)) {
+        spec->private_network = settings->network.kind == BV_NETWORK_PRIVATE;
+        spec->preload = settings->preload == BV_PRELOAD_YES;
+        return 0;
+    }
     enum bv_needs_of needs = bv_needs_of(spec->argv[0]);
     if (apply_network(settings, needs, spec, err) < 0)
         return -1;
@@ -120,7 +144,6 @@ int bv_needs_apply(const struct bv_settings *settings, char *const *around, stru
     }
     if (spec->preload)
         add_preload(around, spec);
-    *ret_note = NULL;
     if (settings->network.kind == BV_NETWORK_AUTO && spec->private_network)
         *ret_note = bv_asprintf("%s starts MPI programs: the job gets a network of its own, without the host's "
                                 "(--network host would keep that, and could not be checkpointed)",

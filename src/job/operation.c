@@ -195,9 +195,19 @@ static int on_frozen(void *arg, struct bv_error *err)
     struct context *x = arg;
     autojson json_t *affinity = NULL, *forgotten = NULL, *network = NULL;
     bv_fault_point("checkpoint-frozen");
-    int left_out = bv_forgotten_take(x->root, &forgotten, err);
-    if (left_out < 0 || take_connections(x, &network, err) < 0 || bv_affinity_take(x->root, &affinity, err) < 0 ||
-        bv_capture_take(x->op->spec, x->root, x->staging, &x->capture, err) < 0)
+    int left_out = 0, outside = x->op->container ? BV_CAPTURE_OUTSIDE : 0;
+    if (x->op->engine->capabilities & BV_ENGINE_ROOTFS)
+        outside |= BV_CAPTURE_NO_ROOT;
+    /* A container's pids are others after a restart, and its CPUs are its runtime's. */
+    if (x->op->container) {
+        affinity = json_null();
+        network = json_pack("{s:[], s:[]}", "bound", "outside"); /* the runtime's affair too */
+        forgotten = json_null();
+    } else if ((left_out = bv_forgotten_take(x->root, &forgotten, err)) < 0 || take_connections(x, &network, err) < 0 ||
+               bv_affinity_take(x->root, &affinity, err) < 0) {
+        return -1;
+    }
+    if (bv_capture_take(x->op->spec, x->root, outside, x->staging, &x->capture, err) < 0)
         return -1;
 
     autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
@@ -207,7 +217,7 @@ static int on_frozen(void *arg, struct bv_error *err)
                                    "closed terminals, than is kept: the last ones are as new after a restart"));
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
         return -1;
-    if (check_frozen(x, err) < 0)
+    if (!x->op->container && check_frozen(x, err) < 0)
         return -1;
     bv_fault_point("checkpoint-captured");
     json_t *m = json_pack("{s:s, s:I, s:I, s:I, s:O, s:O, s:O, s:O}", "is", "frozen", "last_pid", read_last_pid(),
@@ -234,6 +244,7 @@ static int checkpoint(struct context *x, struct bv_error *err)
     autoclose int owned = images;
     struct bv_engine_dump d = {
         .root = x->root,
+        .container = x->op->container,
         .images_fd = images,
         .stream = json_is_true(json_object_get(x->request, "stream")),
         .leave = parse_leave(x->request),
@@ -312,7 +323,10 @@ static int drive_restore(struct context *x, struct bv_engine_restore *r, struct 
     autoclose int images = open_images(x, err);
     if (images < 0)
         return -1;
+    if (x->op->container && bv_stdio_become(x->op->stdio, -1, err) < 0)
+        return -1;
     r->root = x->root;
+    r->container = x->op->container;
     r->images_fd = images;
     r->pipes = pipes;
     r->pipe_count = match_pipes(x, pipes);
@@ -354,6 +368,8 @@ static int on_trial_held(void *arg, struct bv_error *err)
 
 static int try_restore(struct context *x, struct bv_error *err)
 {
+    if (x->op->container)
+        return bv_fail(err, BV_EUSAGE, 0, "a container cannot be restored for a trial");
     struct bv_engine_restore r = {
         .connections = fate_of_connections(x), .stopped = 1, .terminal = drop_terminal, .held = on_trial_held};
     /* Sockets are bound to addresses that a network without the host's interfaces does not have. */

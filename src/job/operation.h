@@ -35,6 +35,7 @@
 struct bv_operation {
     const struct bv_spec *spec;
     const struct bv_engine *engine;
+    const struct bv_engine_container *container; /* of an engine for such, else NULL */
     const struct bv_stdio *stdio; /* pipes the restored tree gets; their inodes at the dump come in the request */
     int any_cpu;                  /* see struct bv_engine_restore */
     const char *moved_dir;        /* see struct bv_supervise_options */

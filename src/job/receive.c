@@ -72,7 +72,9 @@ int64_t bv_receive_frozen_at(const struct bv_receive *r)
 
 int bv_receive_wants(const char *name)
 {
-    return strstr(name, ".img") != NULL;
+    /* Runtimes add tables of their own, and podman puts all into one archive. */
+    const char *dot = strrchr(name, '.');
+    return strstr(name, ".img") || (dot && (strcmp(dot, ".json") == 0 || strcmp(dot, ".tar") == 0));
 }
 
 static int begin_image(struct bv_receive *r, struct bv_error *err)

@@ -242,7 +242,8 @@ int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *
 
     autojson json_t *request = build_request(s, r);
     int fds[] = {pair[1], r->staging, kept};
-    int rc = bv_capsule_operate(&s->capsule, request, s->root, fds, 3, err);
+    /* A container's pid will be another one. */
+    int rc = bv_capsule_operate(&s->capsule, request, supervisor_has_container(s) ? 0 : s->root, fds, 3, err);
     close(pair[1]);
     if (rc < 0)
         return -1;

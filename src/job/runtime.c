@@ -65,6 +65,19 @@ int bv_runtime_socket(const char *store_path, const char *job, unsigned long lon
     return 0;
 }
 
+int bv_runtime_job_dir(const char *store_path, const char *job, char **ret, struct bv_error *err)
+{
+    autofree char *dir = NULL;
+    if (bv_runtime_dir(&dir, err) < 0)
+        return -1;
+    autofree char *key = bv_asprintf("%s\n%s", store_path, job);
+    autofree char *path = bv_asprintf("%s/%016llx.job", dir, (unsigned long long)XXH3_64bits(key, strlen(key)));
+    if (make_private(path, err) < 0)
+        return -1;
+    *ret = steal_ptr(&path);
+    return 0;
+}
+
 /* A supervisor that is just making its socket does not listen yet. */
 static int is_stale(const char *socket_path)
 {

@@ -14,6 +14,10 @@ int bv_runtime_dir(char **ret, struct bv_error *err);
 int bv_runtime_socket(const char *store_path, const char *job, unsigned long long salt, char ret[108],
                       struct bv_error *err);
 
+/* A directory of a job on this host, for as long as an attempt runs: beside the sockets, created 0700 and with nothing
+ * in it that an earlier attempt has not left. Allocated. */
+int bv_runtime_job_dir(const char *store_path, const char *job, char **ret, struct bv_error *err);
+
 /* Control sockets of this user on this host at which nobody has listened for a minute: *ret is an allocated array of
  * `*ret_count` allocated paths. */
 int bv_runtime_stale(char ***ret, size_t *ret_count, struct bv_error *err);

@@ -31,6 +31,7 @@ void bv_spec_free(struct bv_spec *s)
     }
     free(s->binds);
     free(s->cwd);
+    free(s->engine);
     free(s->copy_of);
     bv_network_free(&s->network);
     memset(s, 0, sizeof(*s));
@@ -62,7 +63,7 @@ json_t *bv_spec_record(const struct bv_spec *s, const char *job_id)
     bv_json_set(r, "job", json_string(job_id));
     bv_json_set(r, "uid", json_integer(getuid()));
     bv_json_set(r, "created", json_string(now));
-    bv_json_set(r, "engine", json_string("criu"));
+    bv_json_set(r, "engine", json_string(s->engine ? s->engine : "criu"));
     bv_json_set(r, "command", list_json(s->argv));
     bv_json_set(r, "cwd", bv_json_bytes(s->cwd));
     bv_json_set(r, "network", network_json(s));
@@ -197,7 +198,8 @@ static int parse_later(const json_t *record, struct bv_spec *s, struct bv_error 
 
 static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
 {
-    const char *format, *copy_of = json_string_value(json_object_get(record, "copy_of"));
+    const char *format, *engine = json_string_value(json_object_get(record, "engine"));
+    const char *copy_of = json_string_value(json_object_get(record, "copy_of"));
     if (bv_json_str(record, "format", &format, err) < 0)
         return -1;
     if (strcmp(format, RECORD_FORMAT) != 0)
@@ -218,6 +220,8 @@ static int parse(const json_t *record, struct bv_spec *s, struct bv_error *err)
             return bv_fail(err, BV_ECORRUPT, 0, "\"capture\" names no clean absolute path");
     if (copy_of)
         s->copy_of = bv_strdup(copy_of);
+    if (engine)
+        s->engine = bv_strdup(engine);
     return 0;
 }
 

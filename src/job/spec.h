@@ -13,8 +13,9 @@
 /* What a job is: fixed when it is created, kept as its record (job.json) in the store. */
 
 struct bv_spec {
-    char **argv; /* NULL-terminated */
-    char *cwd;   /* absolute */
+    char **argv;  /* NULL-terminated */
+    char *cwd;    /* absolute */
+    char *engine; /* name; NULL = criu */
     int private_network;
     struct bv_network network; /* what a private one has besides; `kind` is said by private_network */
     enum bv_tcp tcp;

@@ -60,6 +60,8 @@ struct bv_retainer supervisor_retainer(struct supervisor *s)
 pid_t supervisor_root_pid(const struct supervisor *s)
 {
     autopids struct bv_pids pids = {0};
+    if (supervisor_has_container(s))
+        return container_root(s);
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (procfd < 0 || s->root <= 0 || bv_tree_scan(procfd, s->capsule.init, &pids, NULL) < 0)
         return 0;
@@ -346,6 +348,8 @@ static int build_capsule(struct supervisor *s, const struct restart *r, struct b
         .operation = bv_operation_main,
         .arg = &s->operation,
     };
+    if (container_prepare(s, err) < 0)
+        return -1;
     if (r->generation) {
         s->config.continue_clocks = 1;
         if (bv_json_i64(r->content, "monotonic_ns", &s->config.monotonic_ns, err) < 0 ||
@@ -416,6 +420,10 @@ static int begin(struct supervisor *s, struct bv_error *err)
     }
     if (rc == 0 && r.generation)
         policy_started(s);
+    /* What a runtime says when it fails comes out where the container's output would, and is not to be counted as such.
+     */
+    if (rc < 0 && r.generation && supervisor_has_container(s))
+        supervisor_stdio_free(s);
     s->policy.restore_failed = rc < 0 && r.generation > 0 && !s->policy.interrupted;
     if (rc < 0 && err->code == BV_ECORRUPT && r.generation)
         bv_wrap(err, "generation %u of job %s", r.generation, s->job.id);
@@ -486,8 +494,8 @@ static int check_baseline(const struct supervisor *s, struct bv_error *err)
 static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
-        s->engine->probe(&s->engine_info, err) < 0 || open_job(s, err) < 0 || check_baseline(s, err) < 0 ||
-        network_check(s, err) < 0)
+        (s->options->spec && container_choose_engine(s, s->options->spec, err) < 0) || open_job(s, err) < 0 ||
+        container_choose_engine(s, &s->spec, err) < 0 || check_baseline(s, err) < 0 || network_check(s, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)
@@ -513,6 +521,7 @@ static int run(struct supervisor *s, struct bv_error *err)
 
 static void release(struct supervisor *s)
 {
+    container_free(s);
     bv_spec_free(&s->spec);
     free(s->binds);
     free(s->relocated);
@@ -541,8 +550,7 @@ int bv_supervise(const struct bv_supervise_options *o, struct bv_outcome *ret, s
 
     /* What a scheduler or shell has left open is not the job's. */
     syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
-    s->engine = bv_engine_find(NULL, err);
-    int rc = s->engine ? run(s, err) : -1;
+    int rc = run(s, err);
     if (rc == 0)
         *ret = s->outcome;
     sigprocmask(SIG_SETMASK, &s->command.mask, NULL);

@@ -41,7 +41,7 @@ int supervisor_stdio_new(struct supervisor *s, struct bv_error *err)
     static const uint64_t none[BV_COUNTERS];
     if (bv_counters_create(&s->attempt, none, &s->delivered, err) < 0)
         return -1;
-    return bv_stdio_inspect(&s->stdio, err);
+    return bv_stdio_inspect((s->engine->capabilities & BV_ENGINE_CONTAINER) != 0, &s->stdio, err);
 }
 
 struct restored_end {

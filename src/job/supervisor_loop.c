@@ -166,6 +166,7 @@ static void on_capsule(struct supervisor *s)
         s->operating = 0;
         s->abort_deadline = (struct bv_deadline){0};
         link_go_on(s);
+        container_thaw(s);
         checkpoint_on_operation_ended(s);
         /* One that was given up may have written on while its directory was removed. */
         if (s->checkpoint.state == CHECKPOINT_NONE)

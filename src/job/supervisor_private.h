@@ -117,6 +117,9 @@ struct supervisor {
     struct bv_terminal terminal;
     int master; /* of the job's terminal, -1 = none */
 
+    struct bv_engine_container container; /* of an engine for such; dir NULL = none */
+    struct bv_capsule_container capsule_container;
+    char *container_dir;
     struct bv_operation operation;
     struct bv_capsule_config config;
     struct bv_capsule capsule;
@@ -155,6 +158,17 @@ void supervisor_fail(struct supervisor *s, const struct bv_error *e);
 struct bv_retainer supervisor_retainer(struct supervisor *s);
 /* Pid of the job's root as we see it, 0 if it is not to be found. */
 pid_t supervisor_root_pid(const struct supervisor *s);
+
+/* --- supervisor_container.c --- */
+/* Choose the engine by its name, and see whether it is able to what the job needs, before anything is made or started.
+ */
+int container_choose_engine(struct supervisor *s, const struct bv_spec *spec, struct bv_error *err);
+/* What an engine for containers needs, and the capsule. Nothing to do for other engines. */
+int container_prepare(struct supervisor *s, struct bv_error *err);
+pid_t container_root(const struct supervisor *s); /* 0 if there is none */
+void container_thaw(struct supervisor *s);
+void container_free(struct supervisor *s);
+int supervisor_has_container(const struct supervisor *s);
 
 /* --- usage.c --- */
 int supervisor_usage(const struct supervisor *s, struct usage *ret); /* -1 if there is no tree */

@@ -27,5 +27,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     for (size_t i = 0; i < mounts.count; i++)
         if (mounts.mount[i].path[0] != '/' || !bv_mounts_of(&mounts, mounts.mount[i].path))
             abort();
+    for (size_t i = 0; i < mounts.count && i < 16; i++) {
+        autofree char *there = bv_mounts_map(&mounts, &mounts, mounts.mount[i].path);
+        if (there && !bv_mounts_of(&mounts, there))
+            abort();
+    }
     return 0;
 }

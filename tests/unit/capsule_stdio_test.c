@@ -43,7 +43,7 @@ static void assert_found(const int fds[3], const char *expected)
             if (high[i] >= 0)
                 dup2(high[i], i);
         }
-        if (bv_stdio_inspect(&s, NULL) < 0)
+        if (bv_stdio_inspect(0, &s, NULL) < 0)
             _exit(1);
         describe(&s, found, sizeof(found));
         bv_stdio_free(&s);
@@ -208,7 +208,7 @@ static int become_and_write(int in, int out, int errors)
         dup2(in, 0);
         dup2(out, 1);
         dup2(errors, 2);
-        if (bv_stdio_inspect(&s, NULL) < 0 || bv_stdio_become(&s, -1, NULL) < 0)
+        if (bv_stdio_inspect(0, &s, NULL) < 0 || bv_stdio_become(&s, -1, NULL) < 0)
             _exit(1);
         if (read(0, &byte, 1) != 1 || write(1, "out", 3) != 3 || write(2, "err", 3) != 3 || write(1, &byte, 1) != 1)
             _exit(2);

@@ -284,7 +284,7 @@ static void a_captured_directory_that_is_none_fails_the_checkpoint(void **state)
     f->spec.capture = capture_list;
     start_job(f, NULL, 0);
     assert_fails_saying(BV_ENODIR, "/data/plain: Not a directory",
-                        bv_capture_take(&f->spec, f->job, f->staging, &c, &err));
+                        bv_capture_take(&f->spec, f->job, 0, f->staging, &c, &err));
     assert_null(c);
     f->spec.capture = NULL;
 }
@@ -295,7 +295,7 @@ static void what_can_wait_is_copied_when_the_job_runs_again(void **state)
     struct bv_capture *c = NULL;
     put_text(f->work, "log", "at the freeze");
     start_job(f, (const struct opened[]){{"log", O_WRONLY | O_APPEND, 0, 0, 0}}, 1);
-    assert_ok(bv_capture_take(&f->spec, f->job, f->staging, &c, &err));
+    assert_ok(bv_capture_take(&f->spec, f->job, 0, f->staging, &c, &err));
     assert_missing(f->staging, "files/0");
     autoclose int fd = openat(f->work, "log", O_WRONLY | O_APPEND | O_CLOEXEC);
     assert_int_equal(write(fd, " and after", 10), 10);

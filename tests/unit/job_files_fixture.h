@@ -137,7 +137,7 @@ static inline json_t *capture(struct files_fixture *f)
 {
     struct bv_capture *c = NULL;
     autofree char *text = NULL;
-    assert_ok(bv_capture_take(&f->spec, f->job, f->staging, &c, &err));
+    assert_ok(bv_capture_take(&f->spec, f->job, 0, f->staging, &c, &err));
     json_t *warnings = json_deep_copy(bv_capture_warnings(c));
     assert_ok(bv_capture_finish(c, &err));
     assert_ok(bv_read_file(f->staging, BV_CAPTURE_JSON, 1 << 24, &text, NULL, &err));

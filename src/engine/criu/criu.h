@@ -55,6 +55,10 @@ int criu_call(struct criu *c, CriuReq *req, criu_notify notify, void *arg, CriuR
  * log, what criu said, or else what `err` says already. */
 int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err);
 
+/* The same for the log `name` of a criu that somebody else has started; `said` may be NULL. */
+int criu_log_file_error(int dir_fd, const char *name, enum bv_code otherwise, const char *what, const char *said,
+                        struct bv_error *err);
+
 /* How long the tree was frozen, in ns, from criu's own statistics; 0 if unknown. */
 int64_t criu_frozen_ns(int images_fd);
 

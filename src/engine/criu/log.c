@@ -31,9 +31,9 @@ static const struct {
 };
 
 /* The end of the log, NUL-terminated, or NULL. */
-static char *log_tail(int images_fd)
+static char *log_tail(int dir_fd, const char *name)
 {
-    autoclose int fd = openat(images_fd, CRIU_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    autoclose int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return NULL;
@@ -86,10 +86,29 @@ static void collect(char *log, char *out, size_t room)
             *p = ' ';
 }
 
-int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err)
+/* Runtimes have CRIU say much more than that, and what means something in an error means nothing in the rest. */
+static void keep_errors(char *log)
 {
-    autofree char *log = log_tail(images_fd);
+    char *to = log;
+    for (char *line = log; *line;) {
+        size_t n = strcspn(line, "\n");
+        n += line[n] == '\n';
+        if (memmem(line, n, "Error (", 7)) {
+            memmove(to, line, n);
+            to += n;
+        }
+        line += n;
+    }
+    *to = '\0';
+}
+
+int criu_log_file_error(int dir_fd, const char *name, enum bv_code otherwise, const char *what, const char *said,
+                        struct bv_error *err)
+{
+    autofree char *log = log_tail(dir_fd, name);
     enum bv_code code = otherwise;
+    if (log && strcmp(name, CRIU_LOG) != 0)
+        keep_errors(log);
     for (size_t i = 0; log && i < sizeof(meanings) / sizeof(meanings[0]) && code == otherwise; i++)
         if (strstr(log, meanings[i].says))
             code = meanings[i].code;
@@ -97,12 +116,17 @@ int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, cons
     char text[1024] = "";
     if (log)
         collect(log, text, sizeof(text));
-    const char *said = resp && resp->cr_errmsg && resp->cr_errmsg[0] ? resp->cr_errmsg : NULL;
-    if (!said && err && err->code)
-        said = err->text;
     if (!text[0])
         snprintf(text, sizeof(text), "%.1000s", said ? said : "no reason in its log");
     return bv_fail(err, code, 0, "criu could not %s the job: %s", what, text);
+}
+
+int criu_log_error(int images_fd, enum bv_code otherwise, const char *what, const CriuResp *resp, struct bv_error *err)
+{
+    const char *said = resp && resp->cr_errmsg && resp->cr_errmsg[0] ? resp->cr_errmsg : NULL;
+    if (!said && err && err->code)
+        said = err->text;
+    return criu_log_file_error(images_fd, CRIU_LOG, otherwise, what, said, err);
 }
 
 int64_t criu_frozen_ns(int images_fd)

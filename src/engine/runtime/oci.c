@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runc and crun: two programs with one command line, of bundles that lie on the host. The container is started
+ * detached, so that it has the job's standard files itself and not those of a runtime that copies, and becomes a child
+ * of the capsule's init, which sees how it ends. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "engine/criu/criu.h"
+#include "engine/runtime/runtime.h"
+#include "proc/pidfile.h"
+#include "proc/tree.h"
+
+#define CONFIG_MAX (16u << 20)
+
+static const char detached[] = "Bivouac waits for the container: leave this option out";
+static const char pid_file[] = "Bivouac has such a file of its own: leave this option out";
+static const char terminal[] = "a container with a terminal cannot be checkpointed: leave this option out";
+static const char descriptors[] = "descriptors of the caller cannot be checkpointed: leave this option out";
+
+static const struct runtime_option global_options[] = {
+    {"--root", NULL, 1, NULL},           {"--log", NULL, 1, NULL},
+    {"--log-format", NULL, 1, NULL},     {"--log-level", NULL, 1, NULL},
+    {"--debug", NULL, 0, NULL},          {"--systemd-cgroup", NULL, 0, NULL},
+    {"--cgroup-manager", NULL, 1, NULL}, {0},
+};
+
+static const struct runtime_option run_options[] = {
+    {"--bundle", "-b", 1, NULL},
+    {"--no-pivot", NULL, 0, NULL},
+    {"--no-new-keyring", NULL, 0, NULL},
+    {"--detach", "-d", 0, detached},
+    {"--pid-file", NULL, 1, pid_file},
+    {"--console-socket", NULL, 1, terminal},
+    {"--preserve-fds", NULL, 1, descriptors},
+    {"--no-subreaper", NULL, 0, detached},
+    {"--keep", NULL, 0, "Bivouac removes the container when the job has ended: leave this option out"},
+    {0},
+};
+
+struct oci {
+    const struct bv_engine_container *c;
+    struct runtime_command command;
+    const char *id;
+};
+
+static int parse(const struct bv_engine_container *c, struct oci *ret, struct bv_error *err)
+{
+    *ret = (struct oci){.c = c};
+    if (runtime_parse(c->argv, global_options, run_options, &ret->command, err) < 0)
+        return -1;
+    ret->id = c->argv[ret->command.name];
+    if (c->argv[ret->command.name + 1])
+        return bv_fail(err, BV_EUSAGE, 0, "%s run takes one container, and '%s' is one word too many", c->argv[0],
+                       c->argv[ret->command.name + 1]);
+    return 0;
+}
+
+/* RUNTIME [GLOBAL OPTION]… MORE…; the words are borrowed, and *n is where the next one goes. */
+static void begin(const struct oci *o, const char *words[RUNTIME_WORDS_MAX], size_t *n)
+{
+    for (*n = 0; *n < o->command.verb && *n < RUNTIME_WORDS_MAX / 2; (*n)++)
+        words[*n] = o->c->argv[*n];
+}
+
+static void add(const char *words[RUNTIME_WORDS_MAX], size_t *n, const char *const *more)
+{
+    while (*more && *n + 1 < RUNTIME_WORDS_MAX)
+        words[(*n)++] = *more++;
+    words[*n] = NULL;
+}
+
+/* Run a verb that says what it has to say to us. */
+static int call(const struct oci *o, const char *const *words, double timeout, const char *what, enum bv_code code,
+                struct bv_error *err)
+{
+    char said[1024] = "";
+    int status;
+    struct runtime_run r = {
+        .argv = words, .cwd = o->c->cwd, .timeout = timeout, .said = said, .said_room = sizeof(said)};
+    if (runtime_run(&r, &status, err) < 0)
+        return -1;
+    if (status == 0)
+        return 0;
+    for (char *p = said; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    return bv_fail(err, code, 0, "%s could not %s the container: %s", words[0], what, said);
+}
+
+/* --- what can be run --- */
+
+static int read_config(const struct oci *o, json_t **ret, struct bv_error *err)
+{
+    const char *bundle = o->command.bundle ? o->command.bundle : ".";
+    autofree char *path = bundle[0] == '/' ? bv_asprintf("%s", bundle) : bv_asprintf("%s/%s", o->c->cwd, bundle);
+    autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autofree char *text = NULL;
+    size_t size = 0;
+    if (dir < 0 || bv_read_file(dir, "config.json", CONFIG_MAX, &text, &size, NULL) < 0)
+        return bv_fail(err, BV_ENODIR, errno, "cannot read the bundle's %s/config.json", path);
+    *ret = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    return *ret ? 0 : bv_fail(err, BV_EUSAGE, 0, "%s/config.json is not valid JSON", path);
+}
+
+static int check(const struct bv_engine_container *c, struct bv_error *err)
+{
+    struct oci o;
+    autojson json_t *config = NULL;
+    if (parse(c, &o, err) < 0)
+        return -1;
+    if (geteuid() != 0)
+        return bv_fail(err, BV_EDENIED, 0,
+                       "only root can checkpoint a container from outside: run Bivouac inside the container instead");
+    if (runtime_check_cgroups(err) < 0 || read_config(&o, &config, err) < 0)
+        return -1;
+    if (json_is_true(json_object_get(json_object_get(config, "process"), "terminal")))
+        return bv_fail(err, BV_EUSAGE, 0,
+                       "the container has a terminal, and cannot be checkpointed with it: set \"terminal\" to false in "
+                       "its config.json");
+    return 0;
+}
+
+static int probe(const char *name, struct bv_engine_info *ret, struct bv_error *err)
+{
+    char said[512] = "";
+    int status;
+    struct bv_engine_info info = {0}, criu;
+    const char *const words[] = {name, "--version", NULL};
+    struct runtime_run r = {
+        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
+    if (runtime_run(&r, &status, err) < 0 || criu_probe(&criu, err) < 0)
+        return -1;
+    const char *v = strstr(said, " version ");
+    if (status != 0 || !v)
+        return bv_fail(err, BV_ENOENGINE, 0, "%s does not tell its version", name);
+    snprintf(info.path, sizeof(info.path), "%s", name);
+    snprintf(info.version, sizeof(info.version), "%.*s, criu %.24s", (int)(strcspn(v + 9, "\n") % 24), v + 9,
+             criu.version);
+    *ret = info;
+    return 0;
+}
+
+static int probe_runc(struct bv_engine_info *ret, struct bv_error *err)
+{
+    return probe("runc", ret, err);
+}
+
+static int probe_crun(struct bv_engine_info *ret, struct bv_error *err)
+{
+    return probe("crun", ret, err);
+}
+
+/* --- its life --- */
+
+static int start(const struct bv_engine_container *c, struct bv_error *err)
+{
+    struct oci o;
+    const char *words[RUNTIME_WORDS_MAX];
+    size_t n;
+    int status;
+    if (parse(c, &o, err) < 0)
+        return -1;
+    autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, c->dir);
+    begin(&o, words, &n);
+    add(words, &n, (const char *[]){"run", "--detach", "--pid-file", file, NULL});
+    add(words, &n, (const char *const *)c->argv + o.command.verb + 1);
+    struct runtime_run r = {.argv = words, .cwd = c->cwd};
+    if (runtime_run(&r, &status, err) < 0)
+        return -1;
+    if (status != 0)
+        return bv_fail(err, BV_ENOEXEC, 0, "%s could not start the container %s", c->argv[0], o.id);
+    return bv_pid_file_read(c->dir, BV_CONTAINER_PID) > 0
+               ? 0
+               : bv_fail(err, BV_ENOEXEC, 0, "%s does not tell the pid of the container %s", c->argv[0], o.id);
+}
+
+static int thaw(const struct bv_engine_container *c, struct bv_error *err)
+{
+    pid_t root = bv_pid_file_read(c->dir, BV_CONTAINER_PID);
+    return root > 0 ? runtime_thaw(root, err) : 0;
+}
+
+/* Another one of that name is not ours to touch: ours has left its pid. */
+static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
+{
+    struct oci o;
+    const char *words[RUNTIME_WORDS_MAX];
+    size_t n;
+    autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, c->dir);
+    if (access(file, F_OK) < 0)
+        return 0;
+    if (parse(c, &o, err) < 0)
+        return -1;
+    begin(&o, words, &n);
+    add(words, &n, (const char *[]){"delete", "--force", o.id, NULL});
+    int rc = call(&o, words, RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err);
+    unlink(file);
+    return rc;
+}
+
+/* --- checkpoint and restart --- */
+
+/* The absolute path of an open directory, and of the one for logs beside it, which is made. */
+static int name_directories(int images_fd, char **ret_images, char **ret_work, struct bv_error *err)
+{
+    char link[32], path[4096];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", images_fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    if (n <= 0)
+        return bv_fail(err, BV_ESTORE, errno, "cannot name the staging directory");
+    path[n] = '\0';
+    autofree char *work = bv_asprintf("%s/../work", path);
+    if (mkdir(work, 0700) < 0 && errno != EEXIST)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
+    *ret_images = bv_strdup(path);
+    *ret_work = steal_ptr(&work);
+    return 0;
+}
+
+/* CRIU has more to say than the runtime. */
+static int explain(const char *work, const char *log, enum bv_code code, const char *what, struct bv_error *err)
+{
+    char said[sizeof(err->text)];
+    autoclose int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!err || err->code != code || dir < 0)
+        return -1;
+    snprintf(said, sizeof(said), "%s", err->text);
+    return criu_log_file_error(dir, log, code, what, said, err);
+}
+
+/* Where there is no other interface than lo, both ends of a connection are in the container. */
+static int is_alone_in_network(pid_t root)
+{
+    char name[32];
+    struct stat ours, its;
+    snprintf(name, sizeof(name), "/proc/%d/ns/net", (int)root);
+    if (stat("/proc/self/ns/net", &ours) < 0 || stat(name, &its) < 0 || ours.st_ino == its.st_ino)
+        return 0;
+    snprintf(name, sizeof(name), "/proc/%d/net/dev", (int)root);
+    autofree char *text = bv_read_proc(AT_FDCWD, name, 1 << 20);
+    int count = 0;
+    for (const char *p = text; p && (p = strchr(p, ':')); p++)
+        count++;
+    return count == 1;
+}
+
+/* crun starts criu outside of the container's group, so CRIU would make groups by itself: in all hierarchies that it
+ * knows, frozen as they were. Told to ignore them it leaves that to crun. runc does it right, and cannot be told. */
+static const char *const runc_groups[] = {NULL};
+static const char *const crun_groups[] = {"--manage-cgroups-mode=ignore", NULL};
+
+static int dump_frozen(struct bv_engine_dump *d, const struct oci *o, const char *const *groups, struct bv_error *err)
+{
+    const char *words[RUNTIME_WORDS_MAX];
+    size_t n;
+    autofree char *images = NULL, *work = NULL;
+    if (name_directories(d->images_fd, &images, &work, err) < 0)
+        return -1;
+    begin(o, words, &n);
+    add(words, &n,
+        (const char *[]){"checkpoint", "--leave-running", "--file-locks", "--image-path", images, "--work-path", work,
+                         NULL});
+    add(words, &n, groups);
+    if (is_alone_in_network(d->root))
+        add(words, &n, (const char *[]){"--tcp-established", NULL});
+    add(words, &n, (const char *[]){o->id, NULL});
+    if (call(o, words, 0, "checkpoint", BV_EENGINE, err) < 0)
+        return explain(work, "dump.log", BV_EENGINE, "dump", err);
+    if (!runtime_is_frozen(d->root))
+        return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
+    return d->frozen ? d->frozen(d->arg, err) : 0;
+}
+
+static void stop_all(pid_t root)
+{
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd >= 0 && bv_tree_scan(procfd, root, &pids, NULL) == 0)
+        for (size_t i = 0; i < pids.count; i++)
+            kill(pids.pid[i], SIGSTOP);
+}
+
+static int dump(struct bv_engine_dump *d, const char *const *groups, struct bv_error *err)
+{
+    struct oci o;
+    if (parse(d->container, &o, err) < 0 || runtime_freeze(d->root, err) < 0)
+        return -1;
+    int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
+    int rc = dump_frozen(d, &o, groups, err);
+    if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
+        stop_all(d->root);
+    if (rc < 0) {
+        runtime_thaw(d->root, NULL);
+        return -1;
+    }
+    d->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - begun;
+    return runtime_thaw(d->root, err);
+}
+
+static int restore(const struct bv_engine_restore *r, const char *const *groups, struct bv_error *err)
+{
+    struct oci o;
+    const char *words[RUNTIME_WORDS_MAX];
+    size_t n;
+    int status;
+    autofree char *images = NULL, *work = NULL;
+    autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, r->container->dir);
+    if (parse(r->container, &o, err) < 0 || name_directories(r->images_fd, &images, &work, err) < 0)
+        return -1;
+    /* Its standard files are the container's: what it says itself must not get among the container's output. */
+    autofree char *log = bv_asprintf("%s/runtime.log", work);
+    begin(&o, words, &n);
+    add(words, &n,
+        (const char *[]){"--log", log, "restore", "--detach", "--file-locks", "--tcp-established", "--image-path",
+                         images, "--work-path", work, "--pid-file", file, "--bundle",
+                         o.command.bundle ? o.command.bundle : r->container->cwd, NULL});
+    add(words, &n, groups);
+    add(words, &n, (const char *[]){o.id, NULL});
+    struct runtime_run how = {.argv = words, .cwd = r->container->cwd};
+    if (runtime_run(&how, &status, err) < 0)
+        return -1;
+    if (status == 0 && bv_pid_file_read(r->container->dir, BV_CONTAINER_PID) > 0)
+        return 0;
+    autoclose int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autofree char *said = dir < 0 ? NULL : bv_read_proc(dir, "runtime.log", 1 << 16);
+    if (said)
+        said[strcspn(said, "\n")] = '\0';
+    bv_fail(err, BV_ERESTORE, 0, "%s could not restore the container: %.1000s", words[0], said ? said : "");
+    return explain(work, "restore.log", BV_ERESTORE, "restore", err);
+}
+
+static int dump_runc(struct bv_engine_dump *d, struct bv_error *err)
+{
+    return dump(d, runc_groups, err);
+}
+
+static int dump_crun(struct bv_engine_dump *d, struct bv_error *err)
+{
+    return dump(d, crun_groups, err);
+}
+
+static int restore_runc(const struct bv_engine_restore *r, struct bv_error *err)
+{
+    return restore(r, runc_groups, err);
+}
+
+static int restore_crun(const struct bv_engine_restore *r, struct bv_error *err)
+{
+    return restore(r, crun_groups, err);
+}
+
+#define OCI_ENGINE(runtime)                                                                                            \
+    {                                                                                                                  \
+        .struct_size = sizeof(struct bv_engine),                                                                       \
+        .api = BV_ENGINE_API,                                                                                          \
+        .name = #runtime,                                                                                              \
+        .capabilities = BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_CONTAINER,         \
+        .probe = probe_##runtime,                                                                                      \
+        .dump = dump_##runtime,                                                                                        \
+        .restore = restore_##runtime,                                                                                  \
+        .check = check,                                                                                                \
+        .start = start,                                                                                                \
+        .thaw = thaw,                                                                                                  \
+        .remove = remove_it,                                                                                           \
+    }
+
+const struct bv_engine bv_engine_runc = OCI_ENGINE(runc);
+const struct bv_engine bv_engine_crun = OCI_ENGINE(crun);

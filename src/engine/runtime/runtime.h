@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "engine/engine.h"
+
+/* Containers, by the checkpoint verbs of the runtimes that run them. They use CRIU, as root, in ways of their own; what
+ * is ours is the freezer around: the container is frozen before the runtime dumps it, stays so behind the dump, and
+ * runs on when its files are captured, or is killed when the checkpoint is committed. */
+extern const struct bv_engine bv_engine_runc;
+extern const struct bv_engine bv_engine_crun;
+
+/* Is this the command of a runtime that runs a container (RUNTIME [OPTION]... run ...)? */
+int runtime_is_run(char *const *argv);
+
+/* --- private to this folder --- */
+
+#define RUNTIME_VERB_TIMEOUT 60 /* s, for what is done in an instant */
+
+/* --- run.c --- */
+
+#define RUNTIME_WORDS_MAX 512
+
+struct runtime_run {
+    const char *const *argv; /* NULL-terminated */
+    const char *cwd;
+    double timeout; /* s, 0 = whoever has started us has a deadline */
+    char *said;     /* where to put the end of what it says; NULL = it has our own standard files */
+    size_t said_room;
+};
+
+/* Run a program to its end. *ret_status as from wait(2). Errors: BV_ENOENGINE (it cannot be run), BV_ETIMEOUT (it was
+ * killed), BV_EINTERNAL. */
+int runtime_run(const struct runtime_run *r, int *ret_status, struct bv_error *err);
+
+/* --- cgroup.c --- */
+
+/* Is the host's control group file system the unified one? Errors: BV_EHOST. */
+int runtime_check_cgroups(struct bv_error *err);
+
+/* Freeze the control group of process `root`, and wait until all of it is. Errors: BV_EBLOCKED (it is not the
+ * container's alone), BV_EENGINE. */
+int runtime_freeze(pid_t root, struct bv_error *err);
+int runtime_is_frozen(pid_t root);
+int runtime_thaw(pid_t root, struct bv_error *err);
+
+/* --- command.c --- */
+
+/* A runtime's option, before or behind the verb "run". */
+struct runtime_option {
+    const char *name;  /* "--bundle" */
+    const char *brief; /* "-b", NULL = none */
+    int has_value;
+    const char *refused; /* why it cannot be used with Bivouac, and what to do; NULL = it can */
+};
+
+struct runtime_command {
+    size_t verb;        /* argv[verb] is "run" */
+    size_t name;        /* the first word behind run's options */
+    const char *bundle; /* value of --bundle; NULL = not given */
+};
+
+/* Take `argv` apart. The tables end with a NULL name. Errors: BV_EUSAGE. */
+int runtime_parse(char *const *argv, const struct runtime_option *global, const struct runtime_option *own,
+                  struct runtime_command *ret, struct bv_error *err);
