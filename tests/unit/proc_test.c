@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "proc/container.h"
 #include "proc/fds.h"
 #include "proc/field.h"
 #include "proc/cpu.h"
@@ -280,6 +283,30 @@ static void fields_are_found_by_their_whole_key(void **state)
     assert_null(bv_field("", "pos"));
 }
 
+static void a_filter_of_system_calls_is_noticed(void **state)
+{
+    int before = bv_is_filtered(), status;
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        struct sock_fprog program = {.len = 1, .filter = &allow};
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        _exit(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 && bv_is_filtered() ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(bv_is_filtered(), before);
+}
+
+static void numbers_of_the_kernel_are_read(void **state)
+{
+    (void)state;
+    assert_true(bv_sysctl("/proc/sys/kernel/pid_max") > 300);
+    assert_int_equal(bv_sysctl("/proc/sys/kernel/no-such-number"), -1);
+    assert_int_equal(bv_sysctl("/proc/sys/kernel/ostype"), -1);
+}
+
 static void the_host_is_known(void **state)
 {
     struct bv_host h;
@@ -386,6 +413,8 @@ int main(void)
         cmocka_unit_test(a_file_called_deleted_is_not_deleted),
         cmocka_unit_test(a_file_that_is_there_is_not_deleted_whatever_the_kernel_says),
         cmocka_unit_test(fields_are_found_by_their_whole_key),
+        cmocka_unit_test(a_filter_of_system_calls_is_noticed),
+        cmocka_unit_test(numbers_of_the_kernel_are_read),
         cmocka_unit_test(the_host_is_known),
         cmocka_unit_test(missing_cpu_features_are_named),
         cmocka_unit_test(a_level_leaves_what_belongs_to_it),
