@@ -35,12 +35,12 @@ static void collect_place(struct pf_tree *tree, const struct pf_process *p)
     struct stat st;
     snprintf(name, sizeof(name), "%d/cwd", (int)p->task.pid);
     ssize_t n = readlinkat(tree->p->procfd, name, path, sizeof(path) - 1);
-    if (n <= 0 || fstatat(tree->p->procfd, name, &st, 0) < 0 || st.st_nlink > 0)
-        return;
-    path[n] = '\0';
+    path[n > 0 ? n : 0] = '\0';
     char *end = strrchr(path, ' ');
-    if (end)
-        *end = '\0';
+    /* Only then is its file system asked, which may hang. */
+    if (!end || strcmp(end, " (deleted)") != 0 || fstatat(tree->p->procfd, name, &st, 0) < 0 || st.st_nlink > 0)
+        return;
+    *end = '\0';
     add(tree, p, path, st.st_ino, PF_USE_PLACE);
 }
 
