@@ -76,6 +76,33 @@ static int started(pid_t pid, const char *work, struct row_attempt *ret, struct 
     return 0;
 }
 
+/* What is in the file, from its end; allocated, "" if there is nothing. */
+static char *tail_of(const struct row_run *r, const char *path)
+{
+    struct stat st;
+    char *text = bv_alloc(OUTPUT_MAX + 1);
+    autoclose int fd = openat(r->dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        ssize_t n = bv_pread_full(fd, text, OUTPUT_MAX, st.st_size > OUTPUT_MAX ? st.st_size - OUTPUT_MAX : 0);
+        text[n > 0 ? n : 0] = '\0';
+    }
+    return text;
+}
+
+/* The last line that begins with `begin`, without it; allocated. */
+static char *last_line(const char *text, const char *begin)
+{
+    const char *found = "";
+    size_t n = strlen(begin);
+    for (const char *line = text; *line;) {
+        size_t size = strcspn(line, "\n");
+        if (size > n && strncmp(line, begin, n) == 0)
+            found = line + n;
+        line += size + (line[size] == '\n');
+    }
+    return bv_strndup(found, strcspn(found, "\n"));
+}
+
 int row_prepare(struct row_run *r, struct bv_error *err)
 {
     autowords struct words w = {0};
@@ -84,8 +111,9 @@ int row_prepare(struct row_run *r, struct bv_error *err)
         return 0;
     add_list(r, &w, r->row->prepare);
     int status = bv_child_wait(start(r, &w, ROW_WORK, log, log), bv_deadline_ms(r->deadline) / 1000.0);
+    autofree char *said = tail_of(r, ROW_LOG), *words = last_line(said, "");
     if (status != 0)
-        return bv_fail(err, BV_ENOEXEC, 0, "'%s' ended with status %d", r->row->prepare[0], status);
+        return bv_fail(err, BV_ENOEXEC, 0, "'%s' ended with status %d: %s", r->row->prepare[0], status, words);
     return 0;
 }
 
@@ -171,19 +199,6 @@ int row_await_end(struct row_run *r, struct row_attempt *a, struct bv_error *err
         if (nap(r, "the job did not end", err) < 0)
             return -1;
     return 0;
-}
-
-/* What is in the file, from its end; allocated, "" if there is nothing. */
-static char *tail_of(const struct row_run *r, const char *path)
-{
-    struct stat st;
-    char *text = bv_alloc(OUTPUT_MAX + 1);
-    autoclose int fd = openat(r->dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        ssize_t n = bv_pread_full(fd, text, OUTPUT_MAX, st.st_size > OUTPUT_MAX ? st.st_size - OUTPUT_MAX : 0);
-        text[n > 0 ? n : 0] = '\0';
-    }
-    return text;
 }
 
 static char *output_of(const struct row_run *r, const char *work)
@@ -338,20 +353,6 @@ int row_untouch(const struct row_run *r, const char *work, const char *name, str
 {
     autofree char *path = bv_asprintf("%s/%s", work, name);
     return unlinkat(r->dirfd, path, 0) < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot remove %s/%s", r->dir, path) : 0;
-}
-
-/* The last line that begins with `begin`, without it; allocated. */
-static char *last_line(const char *text, const char *begin)
-{
-    const char *found = "";
-    size_t n = strlen(begin);
-    for (const char *line = text; *line;) {
-        size_t size = strcspn(line, "\n");
-        if (size > n && strncmp(line, begin, n) == 0)
-            found = line + n;
-        line += size + (line[size] == '\n');
-    }
-    return bv_strndup(found, strcspn(found, "\n"));
 }
 
 char *row_last_words(const struct row_run *r, const char *work)

@@ -12,5 +12,8 @@ const struct matrix_row matrix_rows_container[] = {
      .restart_in = MATRIX_WORDS("@in-apptainer.sh")},
     {"has-container", "container", "a job that itself starts a container",
      MATRIX_WORDS(BUBBLEWRAP, "@process", "serial"), .needs = "bwrap"},
+    {"from-outside", "container", "a container of runc from outside, without root",
+     MATRIX_WORDS("runc", "run", "--bundle", ".", "bivouac-matrix"), .needs = "runc",
+     .prepare = MATRIX_WORDS("@without-root.sh", "runc", "spec", "--rootless")},
     {NULL},
 };
