@@ -10,7 +10,7 @@
 
 static const char usage[] = "usage: bivouac-link check|probe BRIDGE ADDRESS\n"
                             "       bivouac-link make BRIDGE ADDRESS MAC FD\n"
-                            "       bivouac-link up|down FD\n"
+                            "       bivouac-link up|down|remove FD\n"
                             "Links the network namespace FD of a job to a bridge of this host; see bivouac-link(8).\n";
 
 static int bad_usage(struct bv_error *err)
@@ -62,14 +62,17 @@ static int make(uid_t uid, char **argv, struct bv_error *err)
     return helper_pair_make(&bridge, mac, fd, number, err);
 }
 
-static int turn(uid_t uid, const char *fd_text, int up, struct bv_error *err)
+/* What is there already: "up", "down" or "remove". */
+static int change(uid_t uid, const char *how, const char *fd_text, struct bv_error *err)
 {
     int fd;
     uint32_t number;
     if (parse_fd(fd_text, &fd, err) < 0 || helper_become(uid, err) < 0 ||
         helper_check_namespace(fd, uid, &number, err) < 0)
         return -1;
-    return helper_pair_switch(number, up, err);
+    if (strcmp(how, "remove") == 0)
+        return helper_pair_remove(number, err);
+    return helper_pair_switch(number, strcmp(how, "up") == 0, err);
 }
 
 static int serve(int argc, char **argv, struct bv_error *err)
@@ -81,8 +84,8 @@ static int serve(int argc, char **argv, struct bv_error *err)
         return check(uid, argv + 2, argv[1][0] == 'p', err);
     if (argc == 6 && strcmp(argv[1], "make") == 0)
         return make(uid, argv + 2, err);
-    if (argc == 3 && (strcmp(argv[1], "up") == 0 || strcmp(argv[1], "down") == 0))
-        return turn(uid, argv[2], argv[1][0] == 'u', err);
+    if (argc == 3 && (strcmp(argv[1], "up") == 0 || strcmp(argv[1], "down") == 0 || strcmp(argv[1], "remove") == 0))
+        return change(uid, argv[1], argv[2], err);
     return bad_usage(err);
 }
 

@@ -108,3 +108,14 @@ int helper_pair_switch(uint32_t number, int up, struct bv_error *err)
         return bv_fail(err, BV_EHOST, errno, "cannot bring the job's link %s", up ? "up" : "down");
     return 0;
 }
+
+int helper_pair_remove(uint32_t number, struct bv_error *err)
+{
+    struct bv_rtnl m;
+    struct ifinfomsg head = {.ifi_family = AF_UNSPEC};
+    char outer[IFNAMSIZ];
+    name_outer(number, outer);
+    bv_rtnl_begin(&m, RTM_DELLINK, 0, &head, sizeof(head));
+    put_text(&m, IFLA_IFNAME, outer);
+    return bv_rtnl_do(&m) < 0 ? bv_fail(err, BV_EHOST, errno, "cannot remove the job's link") : 0;
+}

@@ -41,6 +41,7 @@ int helper_pair_make(const struct helper_bridge *bridge, const uint8_t mac[BV_MA
 
 /* Bring the outer end up or down. Errors: BV_EHOST. */
 int helper_pair_switch(uint32_t number, int up, struct bv_error *err);
+int helper_pair_remove(uint32_t number, struct bv_error *err);
 
 /* --- probe.c --- */
 

@@ -294,6 +294,18 @@ int checkpoint_begin(struct supervisor *s, enum bv_leave leave, double timeout, 
     return 0;
 }
 
+/* What a program has sent and closed is in the kernel alone, and ends with the capsule. */
+static void warn_leaving(const struct supervisor *s, json_t *content)
+{
+    size_t n = s->checkpoint.leave == BV_LEAVE_DEAD ? link_leaving(s) : 0;
+    if (n)
+        bv_json_append(
+            json_object_get(content, "warnings"),
+            json_sprintf("%zu TCP connection%s that the job has closed had not delivered everything: what was "
+                         "missing is lost",
+                         n, n == 1 ? "" : "s"));
+}
+
 /* What the manifest says, beside the store's own. */
 static int describe(struct supervisor *s, const json_t *frozen, struct bv_error *err)
 {
@@ -313,6 +325,7 @@ static int describe(struct supervisor *s, const json_t *frozen, struct bv_error 
                                          "last_pid",     "warnings",    "network"};
     for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
         bv_json_set(content, copied[i], json_deep_copy(json_object_get(frozen, copied[i])));
+    warn_leaving(s, content);
     bv_json_set(content, "findings", json_incref(c->findings));
     bv_json_set(content, "reason", json_string(c->reason));
     bv_json_set(content, "leave", json_string(leave_names[c->leave]));
@@ -462,8 +475,10 @@ static void committed(struct supervisor *s)
     note_checkpointed(s, result);
 
     /* The engine waits with the tree frozen; killing the capsule kills both, and nothing of the job runs on. */
-    if (leave == BV_LEAVE_DEAD)
+    if (leave == BV_LEAVE_DEAD) {
+        link_remove(s);
         bv_capsule_destroy(&s->capsule);
+    }
     if (leave == BV_LEAVE_STOPPED) /* else the tree is as it was found, which an earlier one may have left stopped */
         s->left_stopped = 1;
     policy_suspended(s);

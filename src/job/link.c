@@ -9,9 +9,11 @@
 #include "base/command.h"
 #include "base/log.h"
 #include "job/supervisor_private.h"
+#include "proc/socket.h"
 
-#define PROGRAM BV_LIBEXECDIR "/bivouac-link"
-#define TIMEOUT 20 /* s; it takes milliseconds, and 1.5 s where an address is in use */
+#define PROGRAM    BV_LIBEXECDIR "/bivouac-link"
+#define LEAVE_TIME 0.5 /* s that what the program has sent and closed gets to arrive; nobody is served meanwhile */
+#define TIMEOUT    20  /* s; it takes milliseconds, and 1.5 s where an address is in use */
 
 /* Run it with these words, and with descriptor `fd` if there is one. Its last word says why not. */
 static int run(const char *const *words, int fd, struct bv_error *err)
@@ -96,20 +98,39 @@ int link_up(struct supervisor *s, struct bv_error *err)
 {
     if (!s->link.wanted || s->link.is_up)
         return 0;
-    if (turn(s, "up", err) < 0 || bv_capsule_announce(&s->capsule, &s->link.address, err) < 0)
+    if (turn(s, "up", err) < 0)
         return -1;
+    if (bv_capsule_announce(&s->capsule, &s->link.address, err) < 0) {
+        turn(s, "down", NULL); /* before the other side hears that its connections end */
+        return -1;
+    }
     s->link.is_up = s->link.was_up = 1;
     return 0;
 }
 
+size_t link_leaving(const struct supervisor *s)
+{
+    autoclose int procfd = s->link.wanted ? open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    return procfd < 0 ? 0 : bv_inet_leaving(procfd, s->capsule.init);
+}
+
 int link_down(struct supervisor *s, struct bv_error *err)
 {
+    struct bv_deadline end = bv_deadline_in(LEAVE_TIME);
     if (!s->link.wanted || !s->link.is_up)
         return 0;
+    while (link_leaving(s) && !bv_deadline_passed(end))
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     if (turn(s, "down", err) < 0)
         return -1;
     s->link.is_up = 0;
     return 0;
+}
+
+void link_remove(struct supervisor *s)
+{
+    if (s->link.wanted && s->capsule.init > 0)
+        turn(s, "remove", NULL);
 }
 
 void link_go_on(struct supervisor *s)

@@ -154,7 +154,7 @@ static json_t *build_request(struct supervisor *s, const struct restart *r)
     bv_json_set(request, "pipes", pipes);
     bv_json_set(request, "tty", json_boolean(bv_stdio_has(&s->stdio, BV_STDIO_TTY)));
     bv_json_set(request, "accept_changed", json_boolean(s->options->accept_changed));
-    bv_json_set(request, "close", json_boolean(network_closes(&s->spec, r->content)));
+    bv_json_set(request, "close", json_boolean(network_closes(s, r)));
     bv_json_set(request, "affinity", json_incref(json_object_get(r->content, "affinity")));
     if (json_object_get(r->content, "forgotten"))
         bv_json_set(request, "forgotten", json_incref(json_object_get(r->content, "forgotten")));
@@ -191,7 +191,7 @@ static void note_kept(struct supervisor *s, const json_t *kept, const json_t *mo
 }
 
 /* One message of the operation. 1 = the job is restored. */
-static int on_message(struct supervisor *s, int sock, struct bv_msg *m, struct bv_error *err)
+static int on_message(struct supervisor *s, const struct restart *r, int sock, struct bv_msg *m, struct bv_error *err)
 {
     const char *is = json_string_value(json_object_get(m->body, "is"));
     if (is && strcmp(is, "done") == 0)
@@ -206,7 +206,7 @@ static int on_message(struct supervisor *s, int sock, struct bv_msg *m, struct b
     }
     if (is && strcmp(is, "held") == 0) {
         autojson json_t *go = json_pack("{s:s}", "verdict", "go");
-        return network_attach(s, err) < 0 ? -1 : bv_msg_send(sock, go, NULL, 0, bv_deadline_in(30), err);
+        return network_resume(s, r, err) < 0 ? -1 : bv_msg_send(sock, go, NULL, 0, bv_deadline_in(30), err);
     }
     const char *text = json_string_value(json_object_get(m->body, "text"));
     return bv_fail(err, (enum bv_code)json_integer_value(json_object_get(m->body, "code")), 0, "%s",
@@ -223,7 +223,7 @@ static int await_restored(struct supervisor *s, const struct restart *r, int soc
             return -1;
         if (got == 0)
             return bv_fail(err, BV_ERESTORE, 0, "the restore was interrupted: the engine or its keeper died");
-        int done = on_message(s, sock, &m, err);
+        int done = on_message(s, r, sock, &m, err);
         if (done != 0)
             return done < 0 ? -1 : 0;
     }
@@ -248,5 +248,5 @@ int restart_run(struct supervisor *s, const struct restart *r, struct bv_error *
     if (rc < 0)
         return -1;
     s->operating = 1;
-    return await_restored(s, r, ours, err) < 0 ? -1 : link_up(s, err);
+    return await_restored(s, r, ours, err);
 }

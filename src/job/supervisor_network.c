@@ -10,7 +10,8 @@
 #include "job/ports.h"
 #include "job/supervisor_private.h"
 
-#define TOLD 3 /* connections that are named */
+#define TOLD 3                  /* connections that are named */
+#define KEPT "connections-kept" /* the event */
 
 int network_check(struct supervisor *s, struct bv_error *err)
 {
@@ -43,10 +44,41 @@ void network_on_ended(struct supervisor *s)
     bv_event_append(&s->job, "network-lost", s->attempt.number, fields, NULL);
 }
 
-int network_closes(const struct bv_spec *spec, const json_t *content)
+/* Has an attempt before gone on with the connections of this generation? Then the other side has gone on too. */
+static int has_been_used(const struct supervisor *s, unsigned generation)
 {
-    const char *leave = json_string_value(json_object_get(content, "leave"));
-    return spec->tcp == BV_TCP_CLOSE || (spec->tcp == BV_TCP_KEEP && (!leave || strcmp(leave, "dead") != 0));
+    autojson json_t *events = NULL;
+    if (bv_event_read(&s->job, &events, NULL) < 0)
+        return 1;
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *e = json_array_get(events, i);
+        const char *what = json_string_value(json_object_get(e, "event"));
+        if (what && strcmp(what, KEPT) == 0 &&
+            json_integer_value(json_object_get(e, "generation")) == (json_int_t)generation &&
+            json_integer_value(json_object_get(e, "attempt")) < (json_int_t)s->attempt.number)
+            return 1;
+    }
+    return 0;
+}
+
+int network_closes(const struct supervisor *s, const struct restart *r)
+{
+    const char *leave = json_string_value(json_object_get(r->content, "leave"));
+    int is_copy = s->base != r->generation;
+    if (s->spec.tcp != BV_TCP_KEEP)
+        return s->spec.tcp == BV_TCP_CLOSE;
+    return !leave || strcmp(leave, "dead") != 0 || is_copy || has_been_used(s, r->generation);
+}
+
+int network_resume(struct supervisor *s, const struct restart *r, struct bv_error *err)
+{
+    /* Told before it is so: connections that are closed without need are better than such as hang. */
+    if (s->spec.tcp == BV_TCP_KEEP && !network_closes(s, r)) {
+        autojson json_t *fields = json_pack("{s:i}", "generation", (int)r->generation);
+        if (bv_event_append(&s->job, KEPT, s->attempt.number, fields, err) < 0)
+            return -1;
+    }
+    return network_attach(s, err);
 }
 
 /* "192.0.2.7 port 80 (pid 1003, curl), …" */
@@ -70,7 +102,7 @@ void network_note_closed(struct supervisor *s, const struct restart *r)
 {
     const json_t *outside = json_object_get(json_object_get(r->content, "network"), "outside");
     size_t n = json_array_size(outside);
-    if (n == 0 || !network_closes(&s->spec, r->content))
+    if (n == 0 || !network_closes(s, r))
         return;
     autofree char *which = list(outside);
     if (!s->options->quiet)

@@ -240,6 +240,10 @@ int link_probe(struct supervisor *s, struct bv_error *err); /* is the address fr
 int link_make(struct supervisor *s, struct bv_error *err);  /* of the new capsule, with the address; down */
 int link_up(struct supervisor *s, struct bv_error *err);    /* and its neighbours are told */
 int link_down(struct supervisor *s, struct bv_error *err);
+size_t link_leaving(const struct supervisor *s); /* connections that would be cut off before they have said all */
+/* Of a capsule that is about to end: else a connection whose end the other side does not confirm keeps it for minutes.
+ */
+void link_remove(struct supervisor *s);
 void link_go_on(struct supervisor *s); /* up, if the tree runs on; what fails is told to the user */
 
 /* --- supervisor_network.c --- */
@@ -247,8 +251,10 @@ int network_check(struct supervisor *s, struct bv_error *err); /* before anythin
 int network_check_ports(const struct supervisor *s, const struct restart *r, struct bv_error *err);
 int network_attach(struct supervisor *s, struct bv_error *err); /* when the tree is there, and has not run */
 void network_on_ended(struct supervisor *s);                    /* the program that carries its connections */
-/* Are connections to outside closed when the job goes on from a checkpoint with this content? */
-int network_closes(const struct bv_spec *spec, const json_t *content);
+/* The same of a restored tree, whose connections may go on: once. */
+int network_resume(struct supervisor *s, const struct restart *r, struct bv_error *err);
+/* Are connections to outside closed when the job goes on from this? */
+int network_closes(const struct supervisor *s, const struct restart *r);
 void network_note_closed(struct supervisor *s, const struct restart *r);
 
 /* --- supervisor_note.c: the lines of the history that have figures --- */

@@ -152,6 +152,23 @@ int bv_inet_scan(int procfd, pid_t pid, const char *table, struct bv_inet_socket
     return 0;
 }
 
+size_t bv_inet_leaving(int procfd, pid_t pid)
+{
+    static const char *const tables[] = {"tcp", "tcp6"};
+    size_t n = 0;
+    for (size_t k = 0; k < 2; k++) {
+        autoinet struct bv_inet_sockets t = {0};
+        if (bv_inet_scan(procfd, pid, tables[k], &t, NULL) < 0)
+            continue;
+        for (size_t i = 0; i < t.count; i++) {
+            unsigned state = t.socket[i].state;
+            n += t.socket[i].inode == 0 &&
+                 (state == BV_INET_FIN_WAIT1 || state == BV_INET_LAST_ACK || state == BV_INET_CLOSING);
+        }
+    }
+    return n;
+}
+
 void bv_unix_free(struct bv_unix_sockets *s)
 {
     for (size_t i = 0; i < s->count; i++)

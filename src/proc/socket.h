@@ -18,8 +18,11 @@ int bv_socket_protocol(int procfd, pid_t pid, int fd, char ret[BV_PROTOCOL_NAME]
 /* States of TCP sockets, and of UDP where only established (connected) and closed occur. */
 enum {
     BV_INET_ESTABLISHED = 1,
+    BV_INET_FIN_WAIT1 = 4,
     BV_INET_CLOSED = 7,
+    BV_INET_LAST_ACK = 9,
     BV_INET_LISTEN = 10,
+    BV_INET_CLOSING = 11,
 };
 
 struct bv_inet_socket {
@@ -41,6 +44,10 @@ void bv_inet_free(struct bv_inet_sockets *s);
 /* `table` is "tcp", "tcp6", "udp" or "udp6" of /proc/PID/net. A table the kernel lacks is empty.
  * Errors: BV_ENOTRUNNING, BV_EDENIED, BV_EINTERNAL. */
 int bv_inet_scan(int procfd, pid_t pid, const char *table, struct bv_inet_sockets *ret, struct bv_error *err);
+
+/* TCP connections of that network that nobody has a descriptor of any more, and whose last bytes, or end, the other
+ * side has not confirmed. Those are in the kernel alone. 0 also if it cannot be told. */
+size_t bv_inet_leaving(int procfd, pid_t pid);
 
 /* The parser alone, for tests and fuzzing; appends to `ret`. Errors: BV_ECORRUPT. */
 int bv_inet_parse(const char *text, int v6, struct bv_inet_sockets *ret, struct bv_error *err);

@@ -24,7 +24,7 @@ nothing_is_left()
     [[ -z $(left) ]]
 }
 
-# leg USER DIR WAY ADDRESS ARGUMENT…: one leg of a job, which is "stream hold ARGUMENT…".
+# leg USER DIR WAY ADDRESS ARGUMENT…: one leg of a job, which is "stream ARGUMENT…".
 leg()
 {
     local user=$1 dir=$2 status=0
@@ -37,19 +37,29 @@ leg()
 }
 
 # As the user: job DIR WAY ADDRESS ARGUMENT…. WAY "kill": until a checkpoint that ends it; "go-on": with one behind which it
-# goes on; "blocked": with one that cannot be made; "end": to its end.
+# goes on; "blocked": with one that cannot be made; "crash": until its supervisor is killed; "again": that
+# behind a checkpoint, and from there to its end; "relapse": the same without a checkpoint; "end": to its end.
 job()
 {
     local dir=$1 way=$2 address=$3 seen=0
-    local options=(--kill)
+    local options=(--kill) run
 
     shift 3
+    run=(stream --network "private,address=$address,bridge=lan" --tcp keep -- "$stream" "$@")
     export BIVOUAC_STORE=$dir.store
     checkpoint_log=$dir.checkpoint
     mkdir -p "$dir"
     [[ ! -e $dir.out ]] || seen=$(wc -l <"$dir.out")
-    job_start "$dir" stream --network "private,address=$address,bridge=lan" --tcp keep -- "$stream" hold "$@"
-    if [[ $way != end ]]; then
+    job_start "$dir" "${run[@]}"
+    if [[ $way == crash || $way == again || $way == relapse ]]; then
+        wait_for lines_at_least "$dir.out" $((seen + 3)) || return
+        [[ $way != again ]] || job_checkpoint || return
+        kill -KILL "$job_pid"
+        if [[ $way != crash ]]; then
+            job_wait
+            job_start "$dir" "${run[@]}"
+        fi
+    elif [[ $way != end ]]; then
         [[ $way != go-on ]] || options=()
         wait_for lines_at_least "$dir.out" $((seen + 3)) || return
         if job_checkpoint "${options[@]}"; then
@@ -94,7 +104,7 @@ travel()
     connections=$(grep -c connected "$log" || :)
     for place in "${legs[@]}"; do
         IFS=: read -r place way expected pause <<<"$place"
-        host_run "$place" leg "$user" "$dir" "$way" "$1" "$2" 7001 "${@:3}" >>"$dir.legs" 2>&1
+        host_run "$place" leg "$user" "$dir" "$way" "$1" hold "$2" 7001 "${@:3}" >>"$dir.legs" 2>&1
         is "$host_status" "$expected" "on $place ($way) it ends with $expected"
         # The server pushes on, to a job that is nowhere.
         sleep "$pause"
@@ -111,15 +121,57 @@ setuid_link
 allow '# who may' 'allow alice lan 192.0.2.0/24,2001:db8::/64'
 
 diag "An ordinary user: three hosts, and 3 s on none of them."
-travel alice /home/alice/user north:kill:85:3 south:kill:85:0 east:end:0:0 -- 192.0.2.7/24 "$server" 1100
+travel alice /home/alice/user north:kill:85:3 south:kill:85:0 east:end:0:0 -- 192.0.2.7/24 "$server" 1500
 
 diag "A checkpoint behind which the job goes on, and one that cannot be made."
-travel alice /home/alice/stays north:go-on:0:0 -- 192.0.2.8/24 "$server" 200
-travel alice /home/alice/blocked north:blocked:0:0 -- 192.0.2.9/24 "$server" 200 queue
+travel alice /home/alice/stays north:go-on:0:0 -- 192.0.2.8/24 "$server" 600
+travel alice /home/alice/blocked north:blocked:0:0 -- 192.0.2.9/24 "$server" 600 queue
+
+diag "An address that a job on another host has."
+host_start north leg alice /home/alice/first end 192.0.2.10/24 hold "$server" 7001 800 >/root/first.log 2>&1
+first=$host_pid
+wait_for lines_at_least /home/alice/first.out 3
+host_run south leg alice /home/alice/second end 192.0.2.10/24 hold "$server" 7001 100 >/root/second.log 2>&1
+is "$host_status" 109 "the second job is not started"
+like "$(</home/alice/second.err)" "the address 192.0.2.10/24 is in use already, by 02:" "it is said why"
+host_status=0
+wait "$first" || host_status=$?
+is "$host_status" 0 "and the first has noticed nothing"
+
+diag "What the job has sent and closed, and nobody takes."
+python3 -c 'import socket, time; s = socket.create_server(("192.0.2.1", 7002)); time.sleep(300)' &
+wait_for nc -z "$server" 7002
+host_run north leg alice /home/alice/leave kill 192.0.2.13/24 leave "$server" 7002 3 >/root/leave.log 2>&1
+is "$host_status" 85 "it does not keep the job from being checkpointed and ended"
+like "$(</home/alice/leave.checkpoint)" "1 TCP connection that the job has closed had not delivered everything" \
+    "and is told"
 
 diag "root, and IPv6."
 umount "$link"
-travel root /root/six north:kill:85:0 south:kill:85:0 north:end:0:0 -- 2001:db8::7/64 "$server6" 300
+travel root /root/six north:kill:85:0 south:kill:85:0 north:end:0:0 -- 2001:db8::7/64 "$server6" 1000
 
 is "$(grep -c reset "$log" || :)" 0 "no connection was reset"
+
+# From here on some may be.
+mount --bind /run/bivouac-link "$link"
+diag "A supervisor that is killed."
+host_run north leg alice /home/alice/crash crash 192.0.2.11/24 hold "$server" 7001 1000 >/root/crash.log 2>&1
+is "$host_status" 137 "its job is gone"
+is "$(ls /home/alice/*.left 2>&1)" "ls: cannot access '/home/alice/*.left': No such file or directory" \
+    "and nothing is left on the host"
+
+diag "A checkpoint behind which the job went on: the server has gone on too."
+host_run north leg alice /home/alice/again again 192.0.2.12/24 hold "$server" 7001 2000 >/root/again.log 2>&1
+is "$host_status" 1 "it goes on from it"
+like "$(</home/alice/again.err)" "1 TCP connection to outside of job stream is closed: 192.0.2.1 port 7001 \(pid" \
+    "and it is said that its connection is closed"
+like "$(tail -n 1 /home/alice/again.out)" "^broken: .*[cC]onnection" "which is what the program sees, at once"
+
+diag "A checkpoint from which the job has gone on before: so has the server."
+host_run north leg alice /home/alice/twice kill 192.0.2.14/24 hold "$server" 7001 2000 >/root/twice.log 2>&1
+is "$host_status" 85 "it is made"
+host_run south leg alice /home/alice/twice relapse 192.0.2.14/24 hold "$server" 7001 2000 >>/root/twice.log 2>&1
+is "$host_status" 1 "the second restart from it"
+is "$(grep -c "connection to outside of job stream is closed" /home/alice/twice.err)" 1 "closes the connection"
+like "$(tail -n 1 /home/alice/twice.out)" "^broken: .*[cC]onnection" "as the program sees"
 finish

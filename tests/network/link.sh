@@ -114,11 +114,13 @@ exec {file}</etc/passwd
 says 2 "no network namespace" "a namespace of another kind" as_user alice "$link" up "$user"
 says 2 "no network namespace" "a file" as_user alice "$link" up "$file"
 says 2 "no network namespace" "a descriptor that is not there" as_user alice "$link" up 999
+says 102 "another user" "nor removed" as_user alice "$link" remove "$foreign"
+says 109 "No such device" "a link that is not there is not removed" as_user alice "$link" remove "$ours"
 says 109 "no link to this host" "a network without a link" as_user alice "$link" up "$ours"
 
 # --- words ----------------------------------------------------------------------------------
 
-for words in "" up "up x" "up 3 4" "up 1" "up -1" "up 99999999999999999999" "make lan 192.0.2.7 $mac" "remove 3" "check lan" \
+for words in "" up "up x" "up 3 4" "up 1" "up -1" "up 99999999999999999999" "make lan 192.0.2.7 $mac" "remove" "replace 3" "check lan" \
     "make lan 192.0.2.7 $mac 3x"; do
     # shellcheck disable=SC2086
     says 2 "not called as it should be" "the words '$words'" as_user alice "$link" $words
@@ -148,6 +150,9 @@ like "$(flags_of "$outer")" "[<,]UP" "and is"
 ok "down" as_user alice "$link" down "$ours"
 unlike "$(flags_of "$outer")" "[<,]UP" "and is"
 ok "a second namespace has a second one" as_user alice "$link" make lan 192.0.2.8 02:00:00:00:00:08 "$other"
+ok "which is removed" as_user alice "$link" remove "$other"
+ok "and gone" is_no_interface "$(outer_of "$other")"
+ok "alone" ip link show "$outer"
 
 # --- an address that is in use --------------------------------------------------------------
 

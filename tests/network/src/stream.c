@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both ends of a connection that must lose nothing, repeat nothing, and never break.
  *
- *   stream serve ADDRESS PORT LOG             sends "push 1", "push 2", … all the time, whether somebody reads it or
- * not, and answers "say N" by "echo N", for any number of clients stream hold ADDRESS PORT LINES [queue]    a client
- * that says, and wants echoes and pushes without a gap, until it has got as many of each; ends with "ok", or says what
- * is wrong and ends with 1. With "queue" it also has what no engine can dump, a message queue */
+ *   stream serve ADDRESS PORT LOG
+ *       sends "push 1", "push 2", ... all the time, whether somebody reads it or not, and answers "say N" by "echo N",
+ *       for any number of clients
+ *   stream hold ADDRESS PORT LINES [queue]
+ *       a client that says, and wants echoes and pushes without a gap, until it has got as many of each; ends with
+ *       "ok", or says what is wrong and ends with 1. With "queue" it also has a message queue, which no engine can dump
+ *   stream leave ADDRESS PORT LINES
+ *       sends as much as there is room for, closes, prints so many lines, and waits */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -203,10 +207,28 @@ static int hold(const char *address, const char *port, long lines)
     return 0;
 }
 
+static void leave(const char *address, const char *port, long lines)
+{
+    static const char bytes[4096];
+    struct sockaddr_storage a;
+    socklen_t n = parse(address, port, &a);
+    int fd = socket(a.ss_family, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&a, n) < 0)
+        fail("cannot connect");
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        ;
+    close(fd);
+    for (long i = 0; i < lines; i++)
+        out(1, "closed\n");
+    pause();
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "serve") == 0)
         serve(argv[2], argv[3], argv[4]);
+    if (argc == 5 && strcmp(argv[1], "leave") == 0)
+        leave(argv[2], argv[3], atol(argv[4]));
     if (argc == 6 && strcmp(argv[1], "hold") == 0 && mq_open("/stream", O_CREAT | O_RDWR, 0600, NULL) < 0)
         fail("cannot create a message queue");
     if ((argc == 5 || argc == 6) && strcmp(argv[1], "hold") == 0)
