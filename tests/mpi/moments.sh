@@ -13,7 +13,7 @@ checkpoint_log=$work/checkpoint.log
 attempt()
 {
     mkdir -p "$work/$1"
-    job_start "$work/$1" "$1" -- "${launch[@]}" "$program" 60 1500
+    job_start "$work/$1" "$1" -- "${launch[@]}" "$program" 60 2500
 }
 
 # caught_at NAME FILE MOST: the job, which has just been started, is checkpointed and ended within MOST ms behind the
