@@ -42,9 +42,10 @@ typedef int (*bv_capsule_operation)(void *arg, struct bv_msg *request);
 
 /* A job that is not to be in namespaces of ours: a container, which a runtime starts and gives its own. Its capsule is
  * an init alone. `dir` is where the pid file `pid_name` says which process is the container's first when `start` has
- * returned, or an operation that restores it has ended; it becomes a child of the init. */
+ * returned, or an operation that restores it has ended. It becomes a child of the init, or the process of the pid file
+ * `wait_name` does, which ends with it and has its exit status. */
 struct bv_capsule_container {
-    const char *dir, *pid_name;
+    const char *dir, *pid_name, *wait_name;
     /* In a process with the job's standard files, directory and environment. */
     int (*start)(void *arg, struct bv_error *err);
     /* Kill what there is of it; in the init when its supervisor is gone, else in the supervisor. */

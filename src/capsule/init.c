@@ -17,6 +17,7 @@ struct init {
     const struct bv_capsule_config *config;
     int sock;
     pid_t root;      /* of the job, 0 before it starts */
+    pid_t waited;    /* whose end is that of the root: itself, or what has it as a child */
     pid_t operation; /* 0 = none */
     struct capsule_sentinel sentinel;
     struct capsule_kept kept;
@@ -36,6 +37,13 @@ static void tell_failure(struct init *in, const char *is, const struct bv_error 
     tell(in, json_pack("{s:s, s:i, s:s}", "is", is, "code", (int)e->code, "text", e->text), -1);
 }
 
+static void find_waited(struct init *in)
+{
+    const struct bv_capsule_container *c = in->config->container;
+    pid_t other = c ? bv_pid_file_read(c->dir, c->wait_name) : 0;
+    in->waited = other > 0 ? other : in->root;
+}
+
 static void do_start(struct init *in)
 {
     struct bv_error err = {0};
@@ -44,6 +52,7 @@ static void do_start(struct init *in)
         tell_failure(in, "start-failed", &err);
         return;
     }
+    find_waited(in);
     bv_stdio_close_job_ends(in->config->stdio);
     if (master >= 0)
         tell(in, json_pack("{s:s}", "is", "terminal"), master);
@@ -71,7 +80,7 @@ static void do_operate(struct init *in, struct bv_msg *m)
     /* The restored root becomes our child when the operation ends, and may have ended itself by then. */
     pid_t root = (pid_t)json_integer_value(json_object_get(m->body, "root"));
     if (root > 0)
-        in->root = root;
+        in->root = in->waited = root;
     if (in->root <= 0 || root > 0) /* it restores the job */
         bv_stdio_close_job_ends(in->config->stdio);
 }
@@ -131,8 +140,10 @@ static void serve(struct init *in)
 static void find_restored(struct init *in)
 {
     const struct bv_capsule_container *c = in->config->container;
-    if (c && in->root <= 0)
-        in->root = bv_pid_file_read(c->dir, c->pid_name);
+    if (!c || in->root > 0)
+        return;
+    in->root = bv_pid_file_read(c->dir, c->pid_name);
+    find_waited(in);
 }
 
 /* Until the root is known only the operation is reaped: a restored root may have ended before we are told that it is
@@ -149,7 +160,7 @@ static void reap(struct init *in)
     int status;
     capsule_sentinel_look(&in->sentinel);
     for (pid_t pid = reap_one(in, &status); pid > 0; pid = reap_one(in, &status)) {
-        if (pid == in->root)
+        if (pid == in->waited)
             tell(in, json_pack("{s:s, s:i}", "is", "ended", "status", status), -1);
         if (pid == in->operation) {
             kill(-pid, SIGKILL); /* helpers that outlived it */

@@ -92,7 +92,7 @@ static int by_name(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int hook = bv_engine_hook_main();
+    int hook = bv_engine_hook_main(argv);
     if (hook >= 0)
         return hook;
     if (open_standard_files() < 0)

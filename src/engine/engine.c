@@ -7,7 +7,7 @@
 #include "engine/runtime/runtime.h"
 
 /* The first is the default. */
-static const struct bv_engine *const engines[] = {&bv_engine_criu, &bv_engine_runc, &bv_engine_crun};
+static const struct bv_engine *const engines[] = {&bv_engine_criu, &bv_engine_runc, &bv_engine_crun, &bv_engine_podman};
 
 const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err)
 {
@@ -28,7 +28,8 @@ const struct bv_engine *bv_engine_of_command(char *const *argv)
     return NULL;
 }
 
-int bv_engine_hook_main(void)
+int bv_engine_hook_main(char *const *argv)
 {
-    return criu_hook_main();
+    int status = criu_hook_main();
+    return status >= 0 ? status : podman_hook_main(argv);
 }

@@ -173,7 +173,7 @@ struct bv_engine {
 
 /* An engine may run Bivouac's own program again as a hook of its. To be called first by main(): -1 = this is no hook,
  * else the exit status. */
-int bv_engine_hook_main(void);
+int bv_engine_hook_main(char *const *argv);
 
 /* The engine called `name`, NULL = the default one. Errors: BV_EUSAGE. Static. */
 const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err);

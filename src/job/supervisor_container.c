@@ -61,8 +61,12 @@ int container_prepare(struct supervisor *s, struct bv_error *err)
     if (bv_runtime_job_dir(s->store.path, s->job.id, &s->container_dir, err) < 0)
         return -1;
     s->container = (struct bv_engine_container){.argv = s->spec.argv, .cwd = s->spec.cwd, .dir = s->container_dir};
-    s->capsule_container = (struct bv_capsule_container){
-        .dir = s->container_dir, .pid_name = BV_CONTAINER_PID, .start = start, .remove = remove_it, .arg = s};
+    s->capsule_container = (struct bv_capsule_container){.dir = s->container_dir,
+                                                         .pid_name = BV_CONTAINER_PID,
+                                                         .wait_name = BV_CONTAINER_WAIT,
+                                                         .start = start,
+                                                         .remove = remove_it,
+                                                         .arg = s};
     s->operation.container = &s->container;
     s->config.container = &s->capsule_container;
     /* Of an attempt that was killed together with its init. */

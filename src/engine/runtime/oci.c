@@ -3,21 +3,17 @@
  * detached, so that it has the job's standard files itself and not those of a runtime that copies, and becomes a child
  * of the capsule's init, which sees how it ends. */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/criu/criu.h"
 #include "engine/runtime/runtime.h"
 #include "proc/pidfile.h"
-#include "proc/tree.h"
 
 #define CONFIG_MAX (16u << 20)
 
@@ -82,18 +78,7 @@ static void add(const char *words[RUNTIME_WORDS_MAX], size_t *n, const char *con
 static int call(const struct oci *o, const char *const *words, double timeout, const char *what, enum bv_code code,
                 struct bv_error *err)
 {
-    char said[1024] = "";
-    int status;
-    struct runtime_run r = {
-        .argv = words, .cwd = o->c->cwd, .timeout = timeout, .said = said, .said_room = sizeof(said)};
-    if (runtime_run(&r, &status, err) < 0)
-        return -1;
-    if (status == 0)
-        return 0;
-    for (char *p = said; *p; p++)
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
-    return bv_fail(err, code, 0, "%s could not %s the container: %s", words[0], what, said);
+    return runtime_call(words, o->c->cwd, timeout, what, code, err);
 }
 
 /* --- what can be run --- */
@@ -129,34 +114,14 @@ static int check(const struct bv_engine_container *c, struct bv_error *err)
     return 0;
 }
 
-static int probe(const char *name, struct bv_engine_info *ret, struct bv_error *err)
-{
-    char said[512] = "";
-    int status;
-    struct bv_engine_info info = {0}, criu;
-    const char *const words[] = {name, "--version", NULL};
-    struct runtime_run r = {
-        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
-    if (runtime_run(&r, &status, err) < 0 || criu_probe(&criu, err) < 0)
-        return -1;
-    const char *v = strstr(said, " version ");
-    if (status != 0 || !v)
-        return bv_fail(err, BV_ENOENGINE, 0, "%s does not tell its version", name);
-    snprintf(info.path, sizeof(info.path), "%s", name);
-    snprintf(info.version, sizeof(info.version), "%.*s, criu %.24s", (int)(strcspn(v + 9, "\n") % 24), v + 9,
-             criu.version);
-    *ret = info;
-    return 0;
-}
-
 static int probe_runc(struct bv_engine_info *ret, struct bv_error *err)
 {
-    return probe("runc", ret, err);
+    return runtime_probe("runc", ret, err);
 }
 
 static int probe_crun(struct bv_engine_info *ret, struct bv_error *err)
 {
-    return probe("crun", ret, err);
+    return runtime_probe("crun", ret, err);
 }
 
 /* --- its life --- */
@@ -237,29 +202,20 @@ static int explain(const char *work, const char *log, enum bv_code code, const c
     return criu_log_file_error(dir, log, code, what, said, err);
 }
 
-/* Where there is no other interface than lo, both ends of a connection are in the container. */
-static int is_alone_in_network(pid_t root)
-{
-    char name[32];
-    struct stat ours, its;
-    snprintf(name, sizeof(name), "/proc/%d/ns/net", (int)root);
-    if (stat("/proc/self/ns/net", &ours) < 0 || stat(name, &its) < 0 || ours.st_ino == its.st_ino)
-        return 0;
-    snprintf(name, sizeof(name), "/proc/%d/net/dev", (int)root);
-    autofree char *text = bv_read_proc(AT_FDCWD, name, 1 << 20);
-    int count = 0;
-    for (const char *p = text; p && (p = strchr(p, ':')); p++)
-        count++;
-    return count == 1;
-}
-
 /* crun starts criu outside of the container's group, so CRIU would make groups by itself: in all hierarchies that it
  * knows, frozen as they were. Told to ignore them it leaves that to crun. runc does it right, and cannot be told. */
 static const char *const runc_groups[] = {NULL};
 static const char *const crun_groups[] = {"--manage-cgroups-mode=ignore", NULL};
 
-static int dump_frozen(struct bv_engine_dump *d, const struct oci *o, const char *const *groups, struct bv_error *err)
+struct oci_dump {
+    struct oci oci;
+    const char *const *groups;
+};
+
+static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err)
 {
+    const struct oci_dump *how = arg;
+    const struct oci *o = &how->oci;
     const char *words[RUNTIME_WORDS_MAX];
     size_t n;
     autofree char *images = NULL, *work = NULL;
@@ -269,41 +225,19 @@ static int dump_frozen(struct bv_engine_dump *d, const struct oci *o, const char
     add(words, &n,
         (const char *[]){"checkpoint", "--leave-running", "--file-locks", "--image-path", images, "--work-path", work,
                          NULL});
-    add(words, &n, groups);
-    if (is_alone_in_network(d->root))
+    add(words, &n, how->groups);
+    if (runtime_is_alone_in_network(d->root))
         add(words, &n, (const char *[]){"--tcp-established", NULL});
     add(words, &n, (const char *[]){o->id, NULL});
     if (call(o, words, 0, "checkpoint", BV_EENGINE, err) < 0)
         return explain(work, "dump.log", BV_EENGINE, "dump", err);
-    if (!runtime_is_frozen(d->root))
-        return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
-    return d->frozen ? d->frozen(d->arg, err) : 0;
-}
-
-static void stop_all(pid_t root)
-{
-    autopids struct bv_pids pids = {0};
-    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (procfd >= 0 && bv_tree_scan(procfd, root, &pids, NULL) == 0)
-        for (size_t i = 0; i < pids.count; i++)
-            kill(pids.pid[i], SIGSTOP);
+    return 0;
 }
 
 static int dump(struct bv_engine_dump *d, const char *const *groups, struct bv_error *err)
 {
-    struct oci o;
-    if (parse(d->container, &o, err) < 0 || runtime_freeze(d->root, err) < 0)
-        return -1;
-    int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
-    int rc = dump_frozen(d, &o, groups, err);
-    if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
-        stop_all(d->root);
-    if (rc < 0) {
-        runtime_thaw(d->root, NULL);
-        return -1;
-    }
-    d->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - begun;
-    return runtime_thaw(d->root, err);
+    struct oci_dump how = {.groups = groups};
+    return parse(d->container, &how.oci, err) < 0 ? -1 : runtime_dump(d, dump_frozen, &how, err);
 }
 
 static int restore(const struct bv_engine_restore *r, const char *const *groups, struct bv_error *err)

@@ -110,7 +110,8 @@ int runtime_run(const struct runtime_run *how, int *ret_status, struct bv_error 
         ;
     if (rc < 0)
         return -1;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    /* A runtime that is there may end so too, but tells why. */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && !(r.said && r.said[0]))
         return bv_fail(err, BV_ENOENGINE, 0, "%s is not installed", r.argv[0]);
     *ret_status = status;
     return 0;

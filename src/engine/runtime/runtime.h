@@ -8,6 +8,7 @@
  * runs on when its files are captured, or is killed when the checkpoint is committed. */
 extern const struct bv_engine bv_engine_runc;
 extern const struct bv_engine bv_engine_crun;
+extern const struct bv_engine bv_engine_podman;
 
 /* Is this the command of a runtime that runs a container (RUNTIME [OPTION]... run ...)? */
 int runtime_is_run(char *const *argv);
@@ -62,3 +63,43 @@ struct runtime_command {
 /* Take `argv` apart. The tables end with a NULL name. Errors: BV_EUSAGE. */
 int runtime_parse(char *const *argv, const struct runtime_option *global, const struct runtime_option *own,
                   struct runtime_command *ret, struct bv_error *err);
+
+/* --- verbs.c --- */
+
+/* Does the program `name` tell its version, and is there a criu? Errors: BV_ENOENGINE. */
+int runtime_probe(const char *name, struct bv_engine_info *ret, struct bv_error *err);
+
+/* Run a verb, of which what it says is only told when it fails, as an error of this code. Errors: as runtime_run(). */
+int runtime_call(const char *const *words, const char *cwd, double timeout, const char *what, enum bv_code code,
+                 struct bv_error *err);
+
+/* Is there no other interface than lo? Then both ends of each connection are in the container. */
+int runtime_is_alone_in_network(pid_t root);
+
+/* Dump a container that is frozen, and leave it so. */
+typedef int runtime_dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err);
+
+/* What bv_engine.dump() is to do, with the verb `how` for the dump itself. */
+int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err);
+
+/* --- podman_options.c --- */
+
+struct podman_command {
+    size_t verb; /* argv[verb] is "run" */
+    size_t end;  /* behind its options: "--", or the image */
+};
+
+/* Take `podman run ...` apart. Errors: BV_EUSAGE. */
+int podman_parse(char *const *argv, struct podman_command *ret, struct bv_error *err);
+
+/* --- podman_conmon.c --- */
+
+/* Podman's monitor gives the container its own standard files, and podman says things to those that it gives to the
+ * monitor. So our program stands in for the monitor: it takes the standard files of the process that has called
+ * podman_conmon_prepare(), runs the real one with them, and leaves in `dir` the pid of what stays of that, as
+ * BV_CONTAINER_WAIT. *ret is for podman's option --conmon; allocated. Errors: BV_EINTERNAL. */
+int podman_conmon_prepare(const char *dir, const char *real, char **ret, struct bv_error *err);
+void podman_conmon_remove(const char *dir);
+
+/* As bv_engine_hook_main(). */
+int podman_hook_main(char *const *argv);

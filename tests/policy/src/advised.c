@@ -51,7 +51,7 @@ static char **copy_of(char **list)
 
 int main(int argc, char **argv)
 {
-    int hook = bv_engine_hook_main();
+    int hook = bv_engine_hook_main(argv);
     if (hook >= 0)
         return hook;
     struct bv_error err = {0};

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is the same for the verbs of all runtimes. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "engine/criu/criu.h"
+#include "engine/runtime/runtime.h"
+#include "proc/tree.h"
+
+int runtime_probe(const char *name, struct bv_engine_info *ret, struct bv_error *err)
+{
+    char said[512] = "";
+    int status;
+    struct bv_engine_info info = {0}, criu;
+    const char *const words[] = {name, "--version", NULL};
+    struct runtime_run r = {
+        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
+    if (runtime_run(&r, &status, err) < 0 || criu_probe(&criu, err) < 0)
+        return -1;
+    const char *v = strstr(said, " version ");
+    if (status != 0 || !v)
+        return bv_fail(err, BV_ENOENGINE, 0, "%s does not tell its version", name);
+    snprintf(info.path, sizeof(info.path), "%s", name);
+    snprintf(info.version, sizeof(info.version), "%.*s, criu %.24s", (int)(strcspn(v + 9, "\n") % 24), v + 9,
+             criu.version);
+    *ret = info;
+    return 0;
+}
+
+int runtime_call(const char *const *words, const char *cwd, double timeout, const char *what, enum bv_code code,
+                 struct bv_error *err)
+{
+    char said[1024] = "";
+    int status;
+    struct runtime_run r = {.argv = words, .cwd = cwd, .timeout = timeout, .said = said, .said_room = sizeof(said)};
+    if (runtime_run(&r, &status, err) < 0)
+        return -1;
+    if (status == 0)
+        return 0;
+    for (char *p = said; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    return bv_fail(err, code, 0, "%s could not %s the container: %s", words[0], what, said);
+}
+
+int runtime_is_alone_in_network(pid_t root)
+{
+    char name[32];
+    struct stat ours, its;
+    snprintf(name, sizeof(name), "/proc/%d/ns/net", (int)root);
+    if (stat("/proc/self/ns/net", &ours) < 0 || stat(name, &its) < 0 || ours.st_ino == its.st_ino)
+        return 0;
+    snprintf(name, sizeof(name), "/proc/%d/net/dev", (int)root);
+    autofree char *text = bv_read_proc(AT_FDCWD, name, 1 << 20);
+    int count = 0;
+    for (const char *p = text; p && (p = strchr(p, ':')); p++)
+        count++;
+    return count == 1;
+}
+
+static void stop_all(pid_t root)
+{
+    autopids struct bv_pids pids = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (procfd >= 0 && bv_tree_scan(procfd, root, &pids, NULL) == 0)
+        for (size_t i = 0; i < pids.count; i++)
+            kill(pids.pid[i], SIGSTOP);
+}
+
+static int dump_and_tell(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err)
+{
+    if (how(d, arg, err) < 0)
+        return -1;
+    if (!runtime_is_frozen(d->root))
+        return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
+    return d->frozen ? d->frozen(d->arg, err) : 0;
+}
+
+int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err)
+{
+    if (runtime_freeze(d->root, err) < 0)
+        return -1;
+    int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
+    int rc = dump_and_tell(d, how, arg, err);
+    if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
+        stop_all(d->root);
+    if (rc < 0) {
+        runtime_thaw(d->root, NULL);
+        return -1;
+    }
+    d->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - begun;
+    return runtime_thaw(d->root, err);
+}
