@@ -42,6 +42,8 @@ static void find_waited(struct init *in)
     const struct bv_capsule_container *c = in->config->container;
     pid_t other = c ? bv_pid_file_read(c->dir, c->wait_name) : 0;
     in->waited = other > 0 ? other : in->root;
+    if (in->root <= 0) /* it has ended already */
+        in->root = in->waited;
 }
 
 static void do_start(struct init *in)

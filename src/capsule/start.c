@@ -150,6 +150,8 @@ int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, in
     if (config->container) {
         waitpid(pid, NULL, 0);
         pid = bv_pid_file_read(config->container->dir, config->container->pid_name);
+        if (pid <= 0) /* it may have ended already */
+            pid = bv_pid_file_read(config->container->dir, config->container->wait_name);
         if (pid <= 0)
             return bv_fail(err, BV_ENOEXEC, 0, "the container was not started");
     }

@@ -13,7 +13,7 @@ const struct bv_setting bv_setting_table[] = {
      BV_TYPE_NETWORK, AT(network), .flags = BV_FOR_RUN},
     {"tcp", 0, BV_TCP_WORDS, "refuse", "what a checkpoint does about TCP connections to outside of the job",
      BV_TYPE_WORD, AT(tcp), .flags = BV_FOR_RUN},
-    {"engine", 0, "auto|criu|runc|crun|podman", "auto",
+    {"engine", 0, "auto|criu|runc|crun|podman|docker", "auto",
      "what makes checkpoints; auto: the runtime's own verbs if COMMAND runs a container, else criu", BV_TYPE_WORD,
      AT(engine), .flags = BV_FOR_RUN},
     {"tmp", 0, "shared|private", "shared", "private: a /tmp of the job's own, which is part of every checkpoint",

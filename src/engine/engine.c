@@ -7,7 +7,8 @@
 #include "engine/runtime/runtime.h"
 
 /* The first is the default. */
-static const struct bv_engine *const engines[] = {&bv_engine_criu, &bv_engine_runc, &bv_engine_crun, &bv_engine_podman};
+static const struct bv_engine *const engines[] = {&bv_engine_criu, &bv_engine_runc, &bv_engine_crun, &bv_engine_podman,
+                                                  &bv_engine_docker};
 
 const struct bv_engine *bv_engine_find(const char *name, struct bv_error *err)
 {

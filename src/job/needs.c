@@ -107,7 +107,7 @@ static int apply_network(const struct bv_settings *settings, enum bv_needs_of ne
 /* A container is not in our capsule, and gets none of what follows. */
 static int choose_engine(const struct bv_settings *settings, struct bv_spec *spec, char **ret_note)
 {
-    static const char *const words[] = {NULL, "criu", "runc", "crun", "podman"}; /* the table's */
+    static const char *const words[] = {NULL, "criu", "runc", "crun", "podman", "docker"}; /* the table's */
     const struct bv_engine *found = settings->engine ? NULL : bv_engine_of_command(spec->argv);
     const char *name = found ? found->name : words[settings->engine];
     if (!name)

@@ -9,6 +9,7 @@
 extern const struct bv_engine bv_engine_runc;
 extern const struct bv_engine bv_engine_crun;
 extern const struct bv_engine bv_engine_podman;
+extern const struct bv_engine bv_engine_docker;
 
 /* Is this the command of a runtime that runs a container (RUNTIME [OPTION]... run ...)? */
 int runtime_is_run(char *const *argv);
@@ -75,6 +76,9 @@ int runtime_call(const char *const *words, const char *cwd, double timeout, cons
 
 /* Is there no other interface than lo? Then both ends of each connection are in the container. */
 int runtime_is_alone_in_network(pid_t root);
+
+/* SIGSTOP for every process of the tree. */
+void runtime_stop_all(pid_t root);
 
 /* Dump a container that is frozen, and leave it so. */
 typedef int runtime_dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err);

@@ -64,7 +64,7 @@ int runtime_is_alone_in_network(pid_t root)
     return count == 1;
 }
 
-static void stop_all(pid_t root)
+void runtime_stop_all(pid_t root)
 {
     autopids struct bv_pids pids = {0};
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -89,7 +89,7 @@ int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void 
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
     int rc = dump_and_tell(d, how, arg, err);
     if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
-        stop_all(d->root);
+        runtime_stop_all(d->root);
     if (rc < 0) {
         runtime_thaw(d->root, NULL);
         return -1;
