@@ -34,8 +34,12 @@ fails "a program that the image has not" 126 bivouac run -- "${run[@]}" image no
 is "$(podman ps --all --quiet)" "" "leaves no container"
 
 rm -f box/data/{log,end} box.out
-job_start box killed -- "${run[@]}" --name "$name" image bash -c "$program"
+job_start box killed -- "${run[@]}" --device /dev/fuse --name "$name" image bash -c "exec 5</dev/fuse; $program"
 require wait_for has_lines box.out 5
+status=0
+checkpoint_started --kill killed >out || status=$?
+is "$status" 106 "an open device: no checkpoint"
+like "$(<out)" "criu could not dump the job: Can.t dump file 5" "and it is told why"
 fails "a name that is in use" 126 bivouac run --job another -- "${run[@]}" --name "$name" image bash -c true
 ok "the other one goes on" goes_on box
 podman kill "$name" >kill.log

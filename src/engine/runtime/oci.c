@@ -11,7 +11,6 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "engine/criu/criu.h"
 #include "engine/runtime/runtime.h"
 #include "proc/pidfile.h"
 
@@ -191,17 +190,6 @@ static int name_directories(int images_fd, char **ret_images, char **ret_work, s
     return 0;
 }
 
-/* CRIU has more to say than the runtime. */
-static int explain(const char *work, const char *log, enum bv_code code, const char *what, struct bv_error *err)
-{
-    char said[sizeof(err->text)];
-    autoclose int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (!err || err->code != code || dir < 0)
-        return -1;
-    snprintf(said, sizeof(said), "%s", err->text);
-    return criu_log_file_error(dir, log, code, what, said, err);
-}
-
 /* crun starts criu outside of the container's group, so CRIU would make groups by itself: in all hierarchies that it
  * knows, frozen as they were. Told to ignore them it leaves that to crun. runc does it right, and cannot be told. */
 static const char *const runc_groups[] = {NULL};
@@ -230,7 +218,7 @@ static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_erro
         add(words, &n, (const char *[]){"--tcp-established", NULL});
     add(words, &n, (const char *[]){o->id, NULL});
     if (call(o, words, 0, "checkpoint", BV_EENGINE, err) < 0)
-        return explain(work, "dump.log", BV_EENGINE, "dump", err);
+        return runtime_explain(work, "dump.log", BV_EENGINE, "dump", err);
     return 0;
 }
 
@@ -269,7 +257,7 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
     if (said)
         said[strcspn(said, "\n")] = '\0';
     bv_fail(err, BV_ERESTORE, 0, "%s could not restore the container: %.1000s", words[0], said ? said : "");
-    return explain(work, "restore.log", BV_ERESTORE, "restore", err);
+    return runtime_explain(work, "restore.log", BV_ERESTORE, "restore", err);
 }
 
 static int dump_runc(struct bv_engine_dump *d, struct bv_error *err)

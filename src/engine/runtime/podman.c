@@ -136,7 +136,7 @@ static int refuse_remote(struct bv_error *err)
 static int check(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct podman p;
-    char said[512], is_remote[16] = "", runtime[128] = "";
+    char said[512] = "", is_remote[16] = "", runtime[128] = "";
     if (parse(c, &p, err) < 0)
         return -1;
     if (geteuid() != 0)
@@ -255,14 +255,39 @@ static int name_archive(int images_fd, char **ret, struct bv_error *err)
     return 0;
 }
 
+struct podman_dump {
+    struct podman podman;
+    char id[ID_TEXT];
+    char bundle[4096]; /* podman's directory of the container */
+};
+
+/* Podman leaves the images beside its archive, and CRIU does not replace each: locks that are no longer held would come
+ * back with the next archive. */
+static int remove_leftovers(const struct podman_dump *how, struct bv_error *err)
+{
+    autoclose int bundle = open(how->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return bundle < 0 ? bv_fail(err, BV_EENGINE, errno, "cannot open %s", how->bundle)
+                      : bv_remove_tree(bundle, "checkpoint", err);
+}
+
+static int find_bundle(struct podman_dump *how, struct bv_error *err)
+{
+    if (ask(&how->podman, (const char *[]){"container", "inspect", "--format", "{{.OCIConfigPath}}", how->id, NULL},
+            how->bundle, sizeof(how->bundle), err) < 0)
+        return -1;
+    char *slash = strrchr(how->bundle, '/');
+    if (!slash)
+        return bv_fail(err, BV_EENGINE, 0, "podman does not tell where the container lies");
+    *slash = '\0';
+    return 0;
+}
+
 /* Volumes are directories of the host, and captured as such. */
 static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err)
 {
-    const struct podman *p = arg;
-    char id[ID_TEXT];
+    const struct podman_dump *how = arg;
     autofree char *archive = NULL;
-    if (read_own_id(p->c, id, err) < 0 || name_archive(d->images_fd, &archive, err) < 0 ||
-        write_image(d->images_fd, id, err) < 0)
+    if (name_archive(d->images_fd, &archive, err) < 0 || write_image(d->images_fd, how->id, err) < 0)
         return -1;
     const char *const verb[] = {"container",
                                 "checkpoint",
@@ -273,17 +298,26 @@ static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_erro
                                 "none",
                                 "--export",
                                 archive,
-                                id,
+                                how->id,
                                 runtime_is_alone_in_network(d->root) ? "--tcp-established" : NULL,
                                 NULL};
-    autofree const char **words = command(p, NULL, verb);
-    return runtime_call(words, "/", 0, "checkpoint", BV_EENGINE, err);
+    autofree const char **words = command(&how->podman, NULL, verb);
+    if (runtime_call(words, "/", 0, "checkpoint", BV_EENGINE, err) < 0)
+        return runtime_explain(how->bundle, "dump.log", BV_EENGINE, "dump", err);
+    return remove_leftovers(how, err);
 }
 
 static int dump(struct bv_engine_dump *d, struct bv_error *err)
 {
-    struct podman p;
-    return parse(d->container, &p, err) < 0 ? -1 : runtime_dump(d, dump_frozen, &p, err);
+    struct podman_dump how;
+    if (parse(d->container, &how.podman, err) < 0)
+        return -1;
+    /* The monitor's control group has those of all containers in it, and is not to be frozen. */
+    if (d->root == bv_pid_file_read(d->container->dir, BV_CONTAINER_WAIT))
+        return bv_fail(err, BV_EENDED, 0, "the container has ended");
+    if (read_own_id(d->container, how.id, err) < 0 || find_bundle(&how, err) < 0 || remove_leftovers(&how, err) < 0)
+        return -1;
+    return runtime_dump(d, dump_frozen, &how, err);
 }
 
 /* From here on it is ours to remove. */

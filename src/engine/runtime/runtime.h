@@ -74,6 +74,10 @@ int runtime_probe(const char *name, struct bv_engine_info *ret, struct bv_error 
 int runtime_call(const char *const *words, const char *cwd, double timeout, const char *what, enum bv_code code,
                  struct bv_error *err);
 
+/* CRIU has more to say than the runtime: let its `log` in directory `work` explain an error of this code. Returns -1.
+ */
+int runtime_explain(const char *work, const char *log, enum bv_code code, const char *what, struct bv_error *err);
+
 /* Is there no other interface than lo? Then both ends of each connection are in the container. */
 int runtime_is_alone_in_network(pid_t root);
 

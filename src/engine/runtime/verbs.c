@@ -49,6 +49,16 @@ int runtime_call(const char *const *words, const char *cwd, double timeout, cons
     return bv_fail(err, code, 0, "%s could not %s the container: %s", words[0], what, said);
 }
 
+int runtime_explain(const char *work, const char *log, enum bv_code code, const char *what, struct bv_error *err)
+{
+    char said[sizeof(err->text)];
+    autoclose int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!err || err->code != code || dir < 0)
+        return -1;
+    snprintf(said, sizeof(said), "%s", err->text);
+    return criu_log_file_error(dir, log, code, what, said, err);
+}
+
 int runtime_is_alone_in_network(pid_t root)
 {
     char name[32];
