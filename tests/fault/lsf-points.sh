@@ -73,11 +73,12 @@ lsf_pid()
     engine)
         operation=$(pid_of operation)
         fault_disarm
-        # It does not live for long: no time for a pause, or for pgrep.
+        # It does not live for long: no time for a pause, or for pgrep. It is stopped before anything else is done.
         for ((try = 0; try < 1000000; try++)); do
             read -r engine _ <"/proc/$operation/task/$operation/children" || : # it has no newline
             [[ -z $engine ]] || break
         done
+        kill -STOP "$engine" || return
         printf '%s\n' "$engine"
         ;;
     *) pid_of "$1" ;;
