@@ -103,14 +103,31 @@ rm fast/data/end
 job_start fast both -- "${run[@]}" box /bin/bash -c "$counter"
 require wait_for has_lines fast/data/log 5
 ok "a checkpoint of a job that nobody will tidy up behind" bivouac checkpoint both
-kill -KILL "$job_pid" "$(pgrep -x -P "$job_pid" bivouac-init)"
+# Each would tidy up behind the other, if it saw it go.
+init=$(pgrep -x -P "$job_pid" bivouac-init)
+kill -STOP "$job_pid" "$init"
+kill -KILL "$job_pid" "$init"
 job_wait
 is "$(docker_ids | wc -l)" 1 "its container runs on"
 left=$(docker_ids)
 job_start fast both -- "${run[@]}" box /bin/bash -c "$counter"
-ok "it is continued" wait_for has_lines fast/data/log $(($(wc -l <fast/data/log) + 5))
-is "$(docker_ids | wc -l)" 1 "in one container"
-ok "which is another one" test "$(docker_ids)" != "$left"
+ok "it is continued in another container" wait_for docker_runs_another "$left"
+is "$(docker_ids | wc -l)" 1 "which is the only one"
+ok "and goes on" goes_on fast
+# What copies the output stands still: a checkpoint waits for it, with the container paused, and is killed then.
+init=$(pgrep -x -P "$job_pid" bivouac-init)
+copier=$(pgrep -x -P "$init" bivouac-docker)
+kill -STOP "$copier"
+bivouac checkpoint both >/dev/null 2>checkpoint.err &
+asked=$!
+require wait_for docker_is_paused
+kill -KILL -- "-$(pgrep -x -P "$init" bivouac-init)"
+status=0
+wait "$asked" || status=$?
+kill -CONT "$copier"
+is "$status" 106 "a checkpoint that is killed"
+ok "lets the container go on" wait_for has_lines fast/data/log $(($(wc -l <fast/data/log) + 5))
+ok "and the next one is made" bivouac checkpoint both
 require api POST "/containers/$(docker_ids)/pause"
 fails "one that somebody has paused" 106 bivouac checkpoint both
 require api POST "/containers/$(docker_ids)/unpause"

@@ -62,3 +62,18 @@ docker_ids()
 {
     api GET '/containers/json?all=1' | jq -r '.[].Id'
 }
+
+# The only container is paused.
+docker_is_paused()
+{
+    [[ $(api GET "/containers/$(docker_ids)/json" | jq .State.Paused) == true ]]
+}
+
+# docker_runs_another ID: there is a container that runs, and not that one.
+docker_runs_another()
+{
+    local now
+
+    now=$(api GET '/containers/json' | jq -r '.[].Id')
+    [[ -n $now && $now != "$1" ]]
+}

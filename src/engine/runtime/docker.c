@@ -218,14 +218,16 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
 
 static int pause_it(const struct docker_command *d, const char *id, const char *dir, struct bv_error *err)
 {
+    struct bv_error why = {0};
     autofree char *file = bv_asprintf("%s/" PAUSED_FILE, dir);
     autoclose int made = open(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (made < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create %s", file);
-    if (ask(d, id, "pause", NULL, RUNTIME_VERB_TIMEOUT, err) == 0)
+    if (ask(d, id, "pause", NULL, RUNTIME_VERB_TIMEOUT, &why) == 0)
         return 0;
-    unlink(file);
-    return bv_wrap(err, "docker could not pause the container");
+    if (why.code != BV_ETIMEOUT) /* it may still come */
+        unlink(file);
+    return bv_fail(err, why.code, 0, "docker could not pause the container: %s", why.text);
 }
 
 /* Who else has paused it is to let it run himself. */
