@@ -137,6 +137,20 @@ job_wait
 is "$job_status" 137 "a death by signal is the container's"
 ok "its file on the host is whole" counts_on fast/data/log 10
 
+# dockerd dies, and another one finds the container as it was.
+mkdir -p gone/data
+job_start gone gone -- docker run --network none -v "$PWD/gone/data:/data" box /bin/bash -c "$counter"
+require wait_for has_lines gone.out 5
+kill -KILL "$docker_pid"
+wait "$docker_pid" 2>/dev/null || :
+docker_up --storage-driver overlay2 --experimental --live-restore
+ok "a job goes on that has outlived its dockerd" goes_on gone
+ok "and is checkpointed" bivouac checkpoint gone
+touch gone/data/end
+job_wait
+is "$job_status" 7 "its exit status is the container's"
+ok "its file on the host is whole" counts_on gone/data/log 10
+
 # Another container of that name is not touched.
 require bivouac delete sad
 printf '{"Image": "box", "Cmd": ["/bin/true"]}' >other.json

@@ -27,6 +27,7 @@
 #define HEAD          (3 + DOCKER_NONCE)
 #define MARK          (HEAD + ROUND + 1) /* "\036bv" NONCE ROUND "\036" */
 #define SHIM_PIPES    64
+#define DOCKERD_TRIES 300 /* one a second */
 
 /* --- the process that copies --- */
 
@@ -99,18 +100,54 @@ static void copy(struct relay *r, int stream)
             left -= n;
         }
     }
-    for (int i = 0; i < 2; i++)
-        put(&r->sides[i], r->sides[i].kept, r->sides[i].used);
 }
 
-/* A container that was removed has been killed. */
+/* How the container has ended, -1 if dockerd does not tell: it sends the head of its answer at once and the rest at the
+ * end, so one that dies in between has said "200" and nothing. A container that was removed has been killed. */
 static int exit_status(const char *socket, const char *id)
 {
+    struct bv_error why = {0};
     autojson json_t *answer = NULL;
     autofree char *path = bv_asprintf("/containers/%s/wait", id);
-    if (dockerd_call(socket, "POST", path, NULL, 0, &answer, NULL) < 0)
-        return 128 + SIGKILL;
-    return (int)json_integer_value(json_object_get(answer, "StatusCode")) & 0xff;
+    if (dockerd_call(socket, "POST", path, NULL, 0, &answer, &why) < 0)
+        return why.code == BV_ENOJOB ? 128 + SIGKILL : -1;
+    const json_t *status = json_object_get(answer, "StatusCode");
+    return json_is_integer(status) ? (int)json_integer_value(status) & 0xff : -1;
+}
+
+/* The stream of a container that has outlived a dockerd, -1 if there is none. It is attached to before dockerd is asked
+ * whether the container runs: the stream of one that has ended before has no end. */
+static int attach_again(const char *socket, const char *id)
+{
+    autojson json_t *container = NULL;
+    autofree char *path = bv_asprintf("/containers/%s/json", id);
+    autoclose int stream = dockerd_attach(socket, id, NULL);
+    if (stream < 0 || dockerd_call(socket, "GET", path, NULL, RUNTIME_VERB_TIMEOUT, &container, NULL) < 0)
+        return -1;
+    const json_t *state = json_object_get(container, "State");
+    return json_is_true(json_object_get(state, "Running")) ? steal_fd(&stream) : -1;
+}
+
+/* To the end of the container, whatever becomes of dockerd meanwhile. If that stays away nobody knows how the container
+ * has ended, and we die of a signal: that is never a success. */
+static void follow(struct relay *r, const char *socket, const char *id, int stream)
+{
+    int status = -1, tries = 0;
+    copy(r, stream);
+    close(stream);
+    while ((status = exit_status(socket, id)) < 0 && tries++ < DOCKERD_TRIES) {
+        poll(NULL, 0, 1000);
+        autoclose int again = attach_again(socket, id);
+        if (again < 0)
+            continue;
+        tries = 0;
+        copy(r, again);
+    }
+    for (int i = 0; i < 2; i++)
+        put(&r->sides[i], r->sides[i].kept, r->sides[i].used);
+    if (status < 0)
+        kill(getpid(), SIGKILL);
+    _exit(status);
 }
 
 /* Standard input is nothing for us, and what else is open belongs to who has started us. */
@@ -151,8 +188,8 @@ pid_t docker_output_start(const char *socket, const char *id, int stream, const 
     signal(SIGPIPE, SIG_IGN);
     if (keep_alone(stream, seen) < 0)
         _exit(126);
-    copy(&r, 3);
-    _exit(exit_status(socket, id));
+    follow(&r, socket, id, 3);
+    _exit(126);
 }
 
 /* --- at a checkpoint --- */
