@@ -17,7 +17,7 @@
 #include "base/fork.h"
 #include "base/io.h"
 #include "base/rtnl.h"
-#include "capsule/capsule.h"
+#include "capsule/private.h"
 
 #define CARRIER_TIMEOUT 5 /* s; the kernel takes milliseconds from "up" to a link that carries */
 
@@ -83,9 +83,16 @@ static int add_gateway(const struct bv_ip *gateway, int index, struct bv_error *
 static int set_address(const struct bv_capsule_address *a, struct bv_error *err)
 {
     int index = index_of_link(err);
-    if (index < 0 || add_address(&a->address, index, err) < 0 || bring_up(index, err) < 0)
+    if (index < 0 || add_address(&a->address, index, err) < 0 || bring_up(index, err) < 0 ||
+        capsule_own_addresses(err) < 0)
         return -1;
     return a->gateway.family ? add_gateway(&a->gateway, index, err) : 0;
+}
+
+static int own_addresses(const struct bv_capsule_address *none, struct bv_error *err)
+{
+    (void)none;
+    return capsule_own_addresses(err);
 }
 
 /* What is sent before the link carries is dropped without a word. */
@@ -168,4 +175,9 @@ int bv_capsule_set_address(const struct bv_capsule *c, const struct bv_capsule_a
 int bv_capsule_announce(const struct bv_capsule *c, const struct bv_capsule_address *a, struct bv_error *err)
 {
     return do_within(c, a, announce, err);
+}
+
+int bv_capsule_own_addresses(const struct bv_capsule *c, struct bv_error *err)
+{
+    return do_within(c, NULL, own_addresses, err);
 }

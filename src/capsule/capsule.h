@@ -138,3 +138,7 @@ int bv_capsule_set_address(const struct bv_capsule *c, const struct bv_capsule_a
 
 /* Tell the neighbours, as soon as the link is up at both ends, that the address is here now. Errors: BV_EHOST. */
 int bv_capsule_announce(const struct bv_capsule *c, const struct bv_capsule_address *a, struct bv_error *err);
+
+/* Others have given the job's network its addresses: what it sends to these, which is to itself, is acknowledged at
+ * once from now on, as it must be for a checkpoint to lose none of it. Errors: BV_EHOST. */
+int bv_capsule_own_addresses(const struct bv_capsule *c, struct bv_error *err);

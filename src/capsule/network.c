@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capsule/private.h"
 
+#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -11,16 +12,18 @@
 #include "base/cleanup.h"
 #include "base/rtnl.h"
 
+/* By which the job reaches itself. */
 struct local_route {
     uint8_t family, prefix;
-    uint8_t to[16];
+    int index; /* of the interface */
+    uint8_t to[16], from[16];
 };
 
 /* What the kernel itself makes for the loopback interface. */
-static const struct local_route routes[] = {
-    {AF_INET, 8, {127}},
-    {AF_INET, 32, {127, 0, 0, 1}},
-    {AF_INET6, 128, {[15] = 1}},
+static const struct local_route loopback[] = {
+    {AF_INET, 8, 0, {127}, {127, 0, 0, 1}},
+    {AF_INET, 32, 0, {127, 0, 0, 1}, {127, 0, 0, 1}},
+    {AF_INET6, 128, 0, {[15] = 1}, {0}},
 };
 
 static void begin(struct bv_rtnl *m, uint16_t type, uint16_t flags, const struct local_route *r)
@@ -34,6 +37,7 @@ static void begin(struct bv_rtnl *m, uint16_t type, uint16_t flags, const struct
                          .rtm_type = RTN_LOCAL};
     bv_rtnl_begin(m, type, flags, &head, sizeof(head));
     bv_rtnl_put(m, RTA_DST, r->to, size);
+    bv_rtnl_put(m, RTA_OIF, &r->index, sizeof(r->index));
 }
 
 /* IPv6 puts a second route beside one of another metric; and a host may have no IPv6 at all. */
@@ -49,20 +53,19 @@ static int remove_old(const struct local_route *r)
 /* Between processes of the job each byte is acknowledged at once. Else the kernel would wait up to 40 ms to do it, and
  * hold back what another small write has sent until then (tcp(7), TCP_NODELAY): its timer goes on while the tree is
  * frozen, and what it sets free between the dumps of both ends is in neither. */
-static int acknowledge_at_once(const struct local_route *r, int lo)
+static int acknowledge_at_once(const struct local_route *r, struct bv_error *err)
 {
     static const uint32_t yes = 1;
     struct bv_rtnl m;
     if (!remove_old(r))
         return 0;
     begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r);
-    bv_rtnl_put(&m, RTA_OIF, &lo, sizeof(lo));
     if (r->family == AF_INET)
-        bv_rtnl_put(&m, RTA_PREFSRC, &(uint32_t){htonl(INADDR_LOOPBACK)}, 4);
+        bv_rtnl_put(&m, RTA_PREFSRC, r->from, 4);
     size_t metrics = bv_rtnl_open(&m, RTA_METRICS, NULL, 0);
     bv_rtnl_put(&m, RTAX_QUICKACK, &yes, sizeof(yes));
     bv_rtnl_close(&m, metrics);
-    return bv_rtnl_do(&m);
+    return bv_rtnl_do(&m) == 0 ? 0 : bv_fail(err, BV_EHOST, errno, "cannot set up the routes of the job's network");
 }
 
 int capsule_loopback_up(struct bv_error *err)
@@ -71,9 +74,41 @@ int capsule_loopback_up(struct bv_error *err)
     struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
         return bv_fail(err, BV_EHOST, errno, "cannot bring up the loopback interface of the job's network");
-    int index = (int)if_nametoindex("lo");
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
-        if (acknowledge_at_once(&routes[i], index) < 0)
-            return bv_fail(err, BV_EHOST, errno, "cannot set up the routes of the job's network");
+    for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++) {
+        struct local_route r = loopback[i];
+        r.index = (int)if_nametoindex("lo");
+        if (acknowledge_at_once(&r, err) < 0)
+            return -1;
+    }
     return 0;
+}
+
+/* As the kernel makes it for an address that an interface has. */
+static struct local_route route_to(const struct sockaddr *a, const char *interface)
+{
+    struct local_route r = {.family = (uint8_t)a->sa_family, .index = (int)if_nametoindex(interface)};
+    r.prefix = r.family == AF_INET ? 32 : 128;
+    if (r.family == AF_INET)
+        memcpy(r.to, &((const struct sockaddr_in *)a)->sin_addr, 4);
+    else
+        memcpy(r.to, &((const struct sockaddr_in6 *)a)->sin6_addr, 16);
+    memcpy(r.from, r.to, sizeof(r.from));
+    return r;
+}
+
+int capsule_own_addresses(struct bv_error *err)
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) < 0)
+        return bv_fail(err, BV_EHOST, errno, "cannot list the addresses of the job's network");
+    int rc = 0;
+    for (const struct ifaddrs *a = all; a && rc == 0; a = a->ifa_next) {
+        if (!a->ifa_addr || (a->ifa_flags & IFF_LOOPBACK) ||
+            (a->ifa_addr->sa_family != AF_INET && a->ifa_addr->sa_family != AF_INET6))
+            continue;
+        struct local_route r = route_to(a->ifa_addr, a->ifa_name);
+        rc = acknowledge_at_once(&r, err);
+    }
+    freeifaddrs(all);
+    return rc;
 }

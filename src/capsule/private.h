@@ -8,8 +8,12 @@
 /* Arrange the capsule's mounts; as its pid 1. */
 int capsule_mount_all(const struct bv_capsule_config *config, struct bv_error *err);
 
-/* Bring the loopback interface up. */
+/* In the job's network: bring the loopback interface up. What the job sends to itself is acknowledged at once. */
 int capsule_loopback_up(struct bv_error *err);
+
+/* In the job's network: the same for each address that its other interfaces, which are up, have now. Errors: BV_EHOST.
+ */
+int capsule_own_addresses(struct bv_error *err);
 
 /* Send a signal to the process `root` of a container, which is not among our descendants' pids, and to all below it. */
 void capsule_signal_tree(pid_t root, int number);

@@ -29,8 +29,11 @@ int network_check_ports(const struct supervisor *s, const struct restart *r, str
 int network_attach(struct supervisor *s, struct bv_error *err)
 {
     enum bv_outside outside = s->spec.network.outside;
-    return outside == BV_OUTSIDE_NONE ? link_up(s, err)
-                                      : bv_outside_start(bv_outside_name(outside), s->capsule.init, &s->outside, err);
+    if (outside == BV_OUTSIDE_NONE)
+        return link_up(s, err);
+    if (bv_outside_start(bv_outside_name(outside), s->capsule.init, &s->outside, err) < 0)
+        return -1;
+    return bv_capsule_own_addresses(&s->capsule, err);
 }
 
 void network_on_ended(struct supervisor *s)

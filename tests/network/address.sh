@@ -7,6 +7,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 . /src/tests/network/lib/segment.sh
+. /src/tests/lib/stalls.sh
 
 # --- on a host ------------------------------------------------------------------------------
 
@@ -73,7 +74,20 @@ job()
     return "$job_status"
 }
 
+# On a host, as alice: a job that talks to itself at its own address.
+own()
+{
+    bridge_up
+    as_user alice "$0" --own "$@"
+}
+
 case ${1:-} in
+--own)
+    export BIVOUAC_STORE=$HOME/own.store
+    stalls "$HOME" "$2" "${3%/*}" --network "private,address=$3,bridge=lan"
+    ((tap_failed == 0)) || tail -n 5 "$HOME/$2.err" | diag
+    exit "$((tap_failed > 0))"
+    ;;
 --on)
     shift
     "$@"
@@ -126,6 +140,13 @@ travel alice /home/alice/user north:kill:85:3 south:kill:85:0 east:end:0:0 -- 19
 diag "A checkpoint behind which the job goes on, and one that cannot be made."
 travel alice /home/alice/stays north:go-on:0:0 -- 192.0.2.8/24 "$server" 600
 travel alice /home/alice/blocked north:blocked:0:0 -- 192.0.2.9/24 "$server" 600 queue
+
+diag "A job that talks to itself at its own address."
+host_run north own own-4 192.0.2.15/24 >/root/own.log 2>&1
+is "$host_status" 0 "it loses nothing"
+host_run north own own-6 2001:db8::15/64 >>/root/own.log 2>&1
+is "$host_status" 0 "over IPv6 neither"
+((tap_failed == 0)) || diag </root/own.log
 
 diag "An address that a job on another host has."
 host_start north leg alice /home/alice/first end 192.0.2.10/24 hold "$server" 7001 800 >/root/first.log 2>&1

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2317 # what is waited for is called by name
 set -euo pipefail
 . /src/tests/network/lib/network.sh
+. /src/tests/lib/stalls.sh
 
 # The programs that carry connections, of this user.
 carriers()
@@ -37,6 +38,11 @@ for address in "$server" "$server6"; do
     is "$job_status" 5 "$id: it talks again when it goes on"
     like "$(bv show "$id")" 'network    private,outside=pasta' "$id: show tells its network"
 done
+
+# A job that talks to itself at the address that it got: pasta gives it those of the host.
+stalls "$work" pasta-4 192.0.2.1 --network private,outside=pasta
+stalls "$work" pasta-6 2001:db8:2::1 --network private,outside=pasta
+stalls "$work" slirp 10.0.2.100 --network private,outside=slirp4netns
 
 # Nobody gets in, and the host's own loopback stays its own.
 python3 -S /src/tests/network/lib/listen.py tcp 127.0.0.1 7101 >"$work/holder.out" &

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stall [ROUNDS [FAMILY]]: a client and a server over loopback, both in the job, FAMILY 4 or 6. Each says what it says
- * in two small writes. The kernel holds the second back until the first is acknowledged, and does not acknowledge at
- * once: nearly always there are bytes that one side has written and that the other side has not got. */
+/* stall [ROUNDS [ADDRESS]]: a client and a server, both in the job, which has ADDRESS (127.0.0.1). Each says what it
+ * says in two small writes. The kernel holds the second back until the first is acknowledged, and does not acknowledge
+ * at once: nearly always there are bytes that one side has written and that the other side has not got. */
 
 #include "app.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,16 +18,16 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-static socklen_t address_of(unsigned family, union address *a)
+static socklen_t address_of(const char *text, union address *a)
 {
     *a = (union address){0};
-    if (family == 6) {
-        a->v6 = (struct sockaddr_in6){
-            .sin6_family = AF_INET6, .sin6_port = htons(PORT), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    if (strchr(text, ':')) {
+        a->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
+        CHECK(inet_pton(AF_INET6, text, &a->v6.sin6_addr) == 1);
         return sizeof(a->v6);
     }
-    a->v4 =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    a->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(PORT)};
+    CHECK(inet_pton(AF_INET, text, &a->v4.sin_addr) == 1);
     return sizeof(a->v4);
 }
 
@@ -63,10 +64,10 @@ static void serve(int listener, unsigned rounds)
 
 int main(int argc, char **argv)
 {
-    unsigned rounds = argument(argc, argv, 1, 60), family = argument(argc, argv, 2, 4);
+    unsigned rounds = argument(argc, argv, 1, 60);
     int one = 1, status;
     union address a;
-    socklen_t size = address_of(family, &a);
+    socklen_t size = address_of(argc > 2 ? argv[2] : "127.0.0.1", &a);
     int listener = socket(a.any.sa_family, SOCK_STREAM, 0), sock = socket(a.any.sa_family, SOCK_STREAM, 0);
 
     CHECK(listener >= 0 && sock >= 0);
