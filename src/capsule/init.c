@@ -12,6 +12,9 @@
 
 #include "base/cleanup.h"
 #include "proc/pidfile.h"
+#include "proc/tree.h"
+
+#define KILL_TIMEOUT 10 /* s; who writes to a disk may take a while to die */
 
 struct init {
     const struct bv_capsule_config *config;
@@ -106,6 +109,23 @@ static void do_signal(struct init *in, const json_t *body)
         kill(in->root, number);
 }
 
+/* Of a container that is only half there its runtime knows nothing. Its processes are below us. */
+static void kill_below(void)
+{
+    struct bv_deadline end = bv_deadline_in(KILL_TIMEOUT);
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (!bv_deadline_passed(end)) {
+        autopids struct bv_pids pids = {0};
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        if (procfd < 0 || bv_tree_scan(procfd, getpid(), &pids, NULL) < 0 || pids.count <= 1)
+            return;
+        for (size_t i = 1; i < pids.count; i++)
+            kill(pids.pid[i], SIGKILL);
+        poll(NULL, 0, 2);
+    }
+}
+
 /* The supervisor is gone. */
 static void end(struct init *in)
 {
@@ -114,6 +134,8 @@ static void end(struct init *in)
         do_abort(in);
     if (in->sentinel.pid > 0)
         kill(in->sentinel.pid, SIGKILL);
+    if (c && in->root <= 0)
+        kill_below();
     if (c)
         c->remove(c->arg);
     _exit(0);

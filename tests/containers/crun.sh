@@ -10,4 +10,5 @@ container_host
 bundle box
 container_life box "crun-$tag" "crun list -q" crun run --bundle "$PWD/box" "crun-$tag"
 ok "its file in its own file system was rolled back too" counts_on box/rootfs/var/tmp/inner 20
+container_interrupted box "crun-half-$tag" "crun list -q" crun run --bundle "$PWD/box" "crun-$tag"
 finish

@@ -64,6 +64,23 @@ runc delete --force "$id"
 bivouac delete "$id" >/dev/null 2>&1 || :
 rm -f box/data/log
 
+# Nor one that has got it since, of a bundle or a pid that was ours.
+job_start box "$id" -- "${run[@]}" "$id"
+require wait_for has_lines box.out 5
+init=$(pgrep -x -P "$job_pid" bivouac-init)
+kill -STOP "$job_pid" "$init"
+kill -KILL "$job_pid" "$init"
+job_wait
+is "$(runc list -q)" "$id" "a container of which supervisor and init were killed goes on"
+runc delete --force "$id"
+runc run --detach --bundle "$PWD/box" "$id" </dev/null >/dev/null 2>&1
+ends_with 126 "another one that has its name by now" bivouac run --job "$id" -- "${run[@]}" "$id"
+like "$(cat err)" "runc has a container $id already: delete it, or wait" "is in the way"
+is "$(runc list -q)" "$id" "and goes on"
+runc delete --force "$id"
+bivouac delete "$id" >/dev/null 2>&1 || :
+rm -f box/data/log box.out
+
 # A checkpoint that is damaged is never given to the runtime.
 job_start box "$id" -- "${run[@]}" "$id"
 require wait_for has_lines box.out 5

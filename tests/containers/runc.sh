@@ -10,4 +10,5 @@ container_host
 bundle box
 container_life box "runc-$tag" "runc list -q" runc run --bundle "$PWD/box" "runc-$tag"
 ok "its file in its own file system was rolled back too" counts_on box/rootfs/var/tmp/inner 20
+container_interrupted box "runc-half-$tag" "runc list -q" runc run --bundle "$PWD/box" "runc-$tag"
 finish

@@ -133,6 +133,48 @@ container_life()
 .*ended with exit status 7" "its history is told"
 }
 
+# container_interrupted DIR ID LIST COMMAND…: as container_life, of a restart that is ended when the runtime has begun
+# it, with the bundle's root mounted for CRIU.
+container_interrupted()
+{
+    local dir=$1 id=$2 list=$3 signal
+
+    shift 3
+    rm "$dir.out" "$dir/data"/{log,end}
+    job_start "$dir" "$id" -- "$@"
+    require wait_for has_lines "$dir.out" 5
+    ok "a checkpoint of one whose restart is to be ended" checkpoint_started --kill "$id"
+    job_wait
+    mkdir slow
+    # The first time a runtime only asks for its version.
+    cat >slow/criu <<END
+#!/bin/bash
+if [[ \$1 == swrk ]]; then
+    echo >>$PWD/slow/calls
+    ((\$(wc -l <$PWD/slow/calls) < 2)) || kill -STOP \$\$
+fi
+exec $(type -P criu) "\$@"
+END
+    chmod 755 slow/criu
+    for signal in TERM KILL; do
+        rm -f slow/calls
+        PATH=$PWD/slow:$PATH job_start "$dir" "$id" -- "$@"
+        require wait_for has_lines slow/calls 2
+        kill "-$signal" "$job_pid"
+        job_wait
+        ok "ended by SIG$signal it leaves no process" wait_for no_strangers
+        is "$($list)$(grep criu-root /proc/self/mountinfo)$(find "$dir" -name criu-root)" "" \
+            "no container and no mount"
+        ok "and the bundle as it was" test -x "$dir/rootfs/bin/bash"
+    done
+    job_start "$dir" "$id" -- "$@"
+    ok "it is continued all the same" goes_on "$dir"
+    touch "$dir/data/end"
+    job_wait
+    is "$job_status" 7 "to its end"
+    ok "with its output whole" counts_on "$dir.out" 10 "line "
+}
+
 is_not_listed()
 {
     [[ -z $($1) ]]

@@ -6,15 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/runtime/runtime.h"
+#include "proc/host.h"
 #include "proc/pidfile.h"
 
 #define CONFIG_MAX (16u << 20)
+#define STATE_MAX  (1u << 20) /* annotations are the user's */
+#define CLAIM_FILE "claim"    /* the boot during which a container of the job's name is ours */
 
 static const char detached[] = "Bivouac waits for the container: leave this option out";
 static const char pid_file[] = "Bivouac has such a file of its own: leave this option out";
@@ -80,12 +84,18 @@ static int call(const struct oci *o, const char *const *words, double timeout, c
     return runtime_call(words, o->c->cwd, timeout, what, code, err);
 }
 
+/* Allocated. */
+static char *bundle_of(const struct oci *o)
+{
+    const char *bundle = o->command.bundle ? o->command.bundle : ".";
+    return bundle[0] == '/' ? bv_strdup(bundle) : bv_asprintf("%s/%s", o->c->cwd, bundle);
+}
+
 /* --- what can be run --- */
 
 static int read_config(const struct oci *o, json_t **ret, struct bv_error *err)
 {
-    const char *bundle = o->command.bundle ? o->command.bundle : ".";
-    autofree char *path = bundle[0] == '/' ? bv_asprintf("%s", bundle) : bv_asprintf("%s/%s", o->c->cwd, bundle);
+    autofree char *path = bundle_of(o);
     autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     autofree char *text = NULL;
     size_t size = 0;
@@ -123,6 +133,84 @@ static int probe_crun(struct bv_engine_info *ret, struct bv_error *err)
     return runtime_probe("crun", ret, err);
 }
 
+/* --- whose it is --- */
+
+/* What the runtime knows of a container of that name: 1, or 0 if there is none. */
+static int ask_state(const struct oci *o, json_t **ret, struct bv_error *err)
+{
+    const char *words[RUNTIME_WORDS_MAX];
+    size_t n;
+    int status;
+    autofree char *said = bv_alloc(STATE_MAX);
+    begin(o, words, &n);
+    add(words, &n, (const char *[]){"state", o->id, NULL});
+    struct runtime_run r = {
+        .argv = words, .cwd = o->c->cwd, .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = STATE_MAX};
+    if (runtime_run(&r, &status, err) < 0)
+        return -1;
+    if (status != 0)
+        return 0;
+    const char *text = strchr(said, '{'); /* behind warnings */
+    *ret = text ? json_loads(text, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    return *ret ? 1 : bv_fail(err, BV_EENGINE, 0, "%s does not describe the container %s", words[0], o->id);
+}
+
+/* From here on a container of that name is ours to remove, whatever becomes of us. A name that is in use never is. */
+static int claim(const struct oci *o, enum bv_code code, struct bv_error *err)
+{
+    struct bv_host host;
+    autojson json_t *state = NULL;
+    int is_there = ask_state(o, &state, err);
+    if (is_there)
+        return is_there < 0 ? -1
+                            : bv_fail(err, code, 0, "%s has a container %s already: delete it, or wait for its end",
+                                      o->c->argv[0], o->id);
+    autoclose int dir = open(o->c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || bv_host_read(&host, err) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot open %s", o->c->dir);
+    return bv_publish(dir, CLAIM_FILE, host.boot_id, strlen(host.boot_id), 1, err);
+}
+
+/* No container outlives a boot, but files may. */
+static int has_claim(const struct bv_engine_container *c)
+{
+    struct bv_host host;
+    autoclose int dir = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autofree char *boot = dir < 0 ? NULL : bv_read_proc(dir, CLAIM_FILE, sizeof(host.boot_id));
+    return boot && bv_host_read(&host, NULL) == 0 && strcmp(boot, host.boot_id) == 0;
+}
+
+/* Somebody may have taken the name when ours was gone. What was killed while it was started has told no pid. */
+static int is_ours(const struct oci *o, const json_t *state)
+{
+    struct stat ours, its;
+    autofree char *bundle = bundle_of(o);
+    autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, o->c->dir);
+    json_int_t pid = json_integer_value(json_object_get(state, "pid"));
+    if (pid > 0 && access(file, F_OK) == 0)
+        return pid == bv_pid_file_read(o->c->dir, BV_CONTAINER_PID);
+    const char *its_bundle = json_string_value(json_object_get(state, "bundle"));
+    return its_bundle && stat(its_bundle, &its) == 0 && stat(bundle, &ours) == 0 && its.st_dev == ours.st_dev &&
+           its.st_ino == ours.st_ino;
+}
+
+static void forget(const struct bv_engine_container *c)
+{
+    autoclose int dir = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return;
+    unlinkat(dir, BV_CONTAINER_PID, 0);
+    unlinkat(dir, CLAIM_FILE, 0);
+}
+
+/* crun mounts the root here while it restores, and is not to find it the next time. */
+static void tidy_bundle(const struct oci *o)
+{
+    autofree char *bundle = bundle_of(o);
+    autofree char *left = bv_asprintf("%s/criu-root", bundle);
+    rmdir(left);
+}
+
 /* --- its life --- */
 
 static int start(const struct bv_engine_container *c, struct bv_error *err)
@@ -138,10 +226,13 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
     add(words, &n, (const char *[]){"run", "--detach", "--pid-file", file, NULL});
     add(words, &n, (const char *const *)c->argv + o.command.verb + 1);
     struct runtime_run r = {.argv = words, .cwd = c->cwd};
-    if (runtime_run(&r, &status, err) < 0)
+    if (claim(&o, BV_ENOEXEC, err) < 0 || runtime_run(&r, &status, err) < 0)
         return -1;
-    if (status != 0)
+    if (status != 0) {
+        if (WIFEXITED(status)) /* it has removed what there was of it */
+            forget(c);
         return bv_fail(err, BV_ENOEXEC, 0, "%s could not start the container %s", c->argv[0], o.id);
+    }
     return bv_pid_file_read(c->dir, BV_CONTAINER_PID) > 0
                ? 0
                : bv_fail(err, BV_ENOEXEC, 0, "%s does not tell the pid of the container %s", c->argv[0], o.id);
@@ -153,22 +244,30 @@ static int thaw(const struct bv_engine_container *c, struct bv_error *err)
     return root > 0 ? runtime_thaw(root, err) : 0;
 }
 
-/* Another one of that name is not ours to touch: ours has left its pid. */
+/* What was killed while it was restored may not be there for the runtime, and still have its name. */
 static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct oci o;
     const char *words[RUNTIME_WORDS_MAX];
     size_t n;
-    autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, c->dir);
-    if (access(file, F_OK) < 0)
+    autojson json_t *state = NULL;
+    if (!has_claim(c)) {
+        forget(c);
         return 0;
+    }
     if (parse(c, &o, err) < 0)
+        return -1;
+    int is_there = ask_state(&o, &state, err);
+    if (is_there < 0)
         return -1;
     begin(&o, words, &n);
     add(words, &n, (const char *[]){"delete", "--force", o.id, NULL});
-    int rc = call(&o, words, RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err);
-    unlink(file);
-    return rc;
+    if ((!is_there || is_ours(&o, state)) &&
+        call(&o, words, RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, is_there ? err : NULL) < 0 && is_there)
+        return -1;
+    tidy_bundle(&o);
+    forget(c);
+    return 0;
 }
 
 /* --- checkpoint and restart --- */
@@ -247,9 +346,13 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
                          o.command.bundle ? o.command.bundle : r->container->cwd, NULL});
     add(words, &n, groups);
     add(words, &n, (const char *[]){o.id, NULL});
-    struct runtime_run how = {.argv = words, .cwd = r->container->cwd};
-    if (runtime_run(&how, &status, err) < 0)
+    struct runtime_run how = {.argv = words, .cwd = r->container->cwd, .own_mounts = 1};
+    if (claim(&o, BV_ERESTORE, err) < 0 || runtime_run(&how, &status, err) < 0)
         return -1;
+    if (WIFEXITED(status) && status != 0) { /* it has removed what there was of it */
+        tidy_bundle(&o);
+        forget(r->container);
+    }
     if (status == 0 && bv_pid_file_read(r->container->dir, BV_CONTAINER_PID) > 0)
         return 0;
     autoclose int dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

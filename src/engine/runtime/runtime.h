@@ -28,6 +28,7 @@ struct runtime_run {
     double timeout; /* s, 0 = whoever has started us has a deadline */
     char *said;     /* where to put the end of what it says; NULL = it has our own standard files */
     size_t said_room;
+    int own_mounts; /* what it mounts is seen by nobody else, and goes with it */
 };
 
 /* Run a program to its end. *ret_status as from wait(2). Errors: BV_ENOENGINE (it cannot be run), BV_ETIMEOUT (it was
