@@ -48,8 +48,9 @@ struct bv_capsule_container {
     const char *dir, *pid_name, *wait_name;
     /* In a process with the job's standard files, directory and environment. */
     int (*start)(void *arg, struct bv_error *err);
-    /* Kill what there is of it; in the init when its supervisor is gone, else in the supervisor. */
-    void (*remove)(void *arg);
+    /* Kill what there is of it; in the init when its supervisor is gone, else, or if that has returned -1, in the
+     * supervisor. */
+    int (*remove)(void *arg);
     void *arg;
 };
 

@@ -26,13 +26,15 @@ struct init {
     struct capsule_kept kept;
 };
 
+static void end(struct init *in) __attribute__((noreturn));
+
 /* The supervisor always reads; if it does not, it is dead or lost, and the capsule has no reason to live. */
 static void tell(struct init *in, json_t *message, int fd)
 {
     int sent = message ? bv_msg_send(in->sock, message, &fd, fd >= 0, bv_deadline_in(30), NULL) : -1;
     json_decref(message);
     if (sent < 0)
-        _exit(1);
+        end(in);
 }
 
 static void tell_failure(struct init *in, const char *is, const struct bv_error *e)
@@ -53,7 +55,10 @@ static void do_start(struct init *in)
 {
     struct bv_error err = {0};
     autoclose int master = -1;
-    if (capsule_start_job(in->config, &in->root, &master, &err) < 0) {
+    int rc = capsule_start_job(in->config, in->sock, &in->root, &master, &err);
+    if (rc > 0)
+        end(in);
+    if (rc < 0) {
         tell_failure(in, "start-failed", &err);
         return;
     }
@@ -136,9 +141,8 @@ static void end(struct init *in)
         kill(in->sentinel.pid, SIGKILL);
     if (c && in->root <= 0)
         kill_below();
-    if (c)
-        c->remove(c->arg);
-    _exit(0);
+    /* Who is still there tries again. */
+    _exit(c && c->remove(c->arg) < 0);
 }
 
 static void serve(struct init *in)

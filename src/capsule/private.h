@@ -22,5 +22,7 @@ void capsule_signal_tree(pid_t root, int number);
 void capsule_init_main(const struct bv_capsule_config *config, int sock) __attribute__((noreturn));
 
 /* Start the job: returns its pid, and the master of its terminal where it has one (else -1). Waits until the program
- * is executed, or the container runs, or has failed to. Errors: BV_ENOCMD, BV_ENOEXEC, BV_ENODIR, BV_EINTERNAL. */
-int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, int *ret_master, struct bv_error *err);
+ * is executed, or the container runs, or has failed to. 1 if the other end of `sock` was closed before a container ran.
+ * Errors: BV_ENOCMD, BV_ENOEXEC, BV_ENODIR, BV_EINTERNAL. */
+int capsule_start_job(const struct bv_capsule_config *config, int sock, pid_t *ret_pid, int *ret_master,
+                      struct bv_error *err);

@@ -21,9 +21,12 @@
 #define PASSES_MAX 64
 
 /* Only what stops and continues is let in. Whoever kills the group kills the supervisor, and with it us. */
-static void watch_nothing(void)
+static void watch_nothing(pid_t init)
 {
     sigset_t mask;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* where there is no namespace to die with */
+    if (getppid() != init)
+        _exit(1);
     prctl(PR_SET_NAME, BV_SENTINEL_NAME);
     syscall(SYS_close_range, 0U, ~0U, 0U);
     for (int n = 1; n < NSIG; n++)
@@ -38,9 +41,9 @@ static void watch_nothing(void)
 
 void capsule_sentinel_start(struct capsule_sentinel *s)
 {
-    pid_t pid = fork();
+    pid_t init = getpid(), pid = fork();
     if (pid == 0)
-        watch_nothing();
+        watch_nothing(init);
     *s = (struct capsule_sentinel){.pid = pid > 0 ? pid : 0, .is_applied = 1};
     setpgid(0, 0);
 }

@@ -2,6 +2,7 @@
 #include "capsule/private.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +121,17 @@ static void child_main(const struct bv_capsule_config *config, int slave, int re
     _exit(127);
 }
 
-int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, int *ret_master, struct bv_error *err)
+/* A runtime may take as long as it likes to start a container, but not longer than there is a supervisor. */
+static int is_abandoned(int report, int sock)
+{
+    struct pollfd p[2] = {{.fd = report, .events = POLLIN}, {.fd = sock, .events = POLLRDHUP}};
+    while (poll(p, 2, -1) < 0 && errno == EINTR)
+        ;
+    return !p[0].revents && p[1].revents;
+}
+
+int capsule_start_job(const struct bv_capsule_config *config, int sock, pid_t *ret_pid, int *ret_master,
+                      struct bv_error *err)
 {
     autoclose int master = -1, slave = -1;
     if (bv_stdio_has(config->stdio, BV_STDIO_TTY) && open_terminal(&master, &slave, err) < 0)
@@ -141,6 +152,10 @@ int capsule_start_job(const struct bv_capsule_config *config, pid_t *ret_pid, in
         return bv_fail(err, BV_EINTERNAL, errno, "cannot fork");
 
     close_fd(&out);
+    if (config->container && is_abandoned(in, sock)) {
+        kill(pid, SIGKILL);
+        return 1;
+    }
     struct failure f;
     if (bv_read_full(in, &f, sizeof(f)) == sizeof(f)) {
         waitpid(pid, NULL, 0);

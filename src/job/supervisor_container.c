@@ -46,12 +46,14 @@ static int start(void *arg, struct bv_error *err)
     return s->engine->start(&s->container, err);
 }
 
-static void remove_it(void *arg)
+static int remove_it(void *arg)
 {
     struct bv_error err = {0};
     const struct supervisor *s = arg;
-    if (s->engine->remove(&s->container, &err) < 0)
+    int rc = s->engine->remove(&s->container, &err);
+    if (rc < 0)
         bv_warn("the container of job %s was not removed: %s", s->job.id, err.text);
+    return rc;
 }
 
 int container_prepare(struct supervisor *s, struct bv_error *err)
