@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -228,18 +229,18 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
     char id[ID_TEXT];
     autofree char *file = bv_asprintf("%s/" ID_FILE, c->dir);
     autofree char *pid_file = bv_asprintf("%s/" BV_CONTAINER_PID, c->dir);
-    int rc = 0;
     if (access(file, F_OK) == 0 && read_own_id(c, id, NULL) == 0) {
         if (parse(c, &p, err) < 0)
             return -1;
         autofree const char **words =
             command(&p, NULL, (const char *[]){"rm", "--force", "--ignore", "--time", "0", id, NULL});
-        rc = runtime_call(words, "/", RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err);
+        if (runtime_call(words, "/", RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err) < 0)
+            return -1;
     }
     unlink(file);
     unlink(pid_file);
     podman_conmon_remove(c->dir);
-    return rc;
+    return 0;
 }
 
 /* --- checkpoint and restart --- */
@@ -320,14 +321,24 @@ static int dump(struct bv_engine_dump *d, struct bv_error *err)
     return runtime_dump(d, dump_frozen, &how, err);
 }
 
-/* From here on it is ours to remove. */
+/* From here on it is ours to remove. That is for podman to say: its status is 1 for no container, else it does not
+ * know.
+ */
 static int claim(const struct podman *p, const char *id, struct bv_error *err)
 {
-    char said[1024];
+    char said[1024] = "";
+    int status;
+    autofree const char **words = command(p, NULL, (const char *[]){"container", "exists", id, NULL});
+    struct runtime_run r = {
+        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
     autoclose int dir = open(p->c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (ask(p, (const char *[]){"container", "exists", id, NULL}, said, sizeof(said), NULL) == 0)
+    if (runtime_run(&r, &status, err) < 0)
+        return -1;
+    if (status == 0)
         return bv_fail(err, BV_ERESTORE, 0, "the container %.12s exists already: podman rm it, or wait for its end",
                        id);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
+        return bv_fail(err, BV_ERESTORE, 0, "podman does not tell whether the container %.12s exists: %s", id, said);
     return dir < 0 ? bv_fail(err, BV_EINTERNAL, errno, "cannot open %s", p->c->dir)
                    : bv_publish(dir, ID_FILE, id, strlen(id), 1, err);
 }
