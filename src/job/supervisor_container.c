@@ -9,6 +9,8 @@
 #include "job/supervisor_private.h"
 #include "proc/pidfile.h"
 
+#define THAW_PAUSE 2 /* s; who is to do it may have gone away for a while */
+
 int supervisor_has_container(const struct supervisor *s)
 {
     return s->engine && (s->engine->capabilities & BV_ENGINE_CONTAINER);
@@ -83,8 +85,13 @@ pid_t container_root(const struct supervisor *s)
 void container_thaw(struct supervisor *s)
 {
     struct bv_error err = {0};
-    if (s->container_dir && s->engine->thaw(&s->container, &err) < 0)
-        bv_warn("job %s: %s", s->job.id, err.text);
+    int is_new = s->thaw_deadline.at_ns == 0;
+    s->thaw_deadline = (struct bv_deadline){0};
+    if (!s->container_dir || s->engine->thaw(&s->container, &err) == 0)
+        return;
+    if (is_new)
+        bv_warn("job %s stands still, and this is tried again: %s", s->job.id, err.text);
+    s->thaw_deadline = bv_deadline_in(THAW_PAUSE);
 }
 
 void container_free(struct supervisor *s)

@@ -47,6 +47,8 @@ static int next_timer_ms(const struct supervisor *s)
         at = s->checkpoint.deadline.at_ns;
     if (s->abort_deadline.at_ns && s->abort_deadline.at_ns < at)
         at = s->abort_deadline.at_ns;
+    if (!s->operating && s->thaw_deadline.at_ns && s->thaw_deadline.at_ns < at)
+        at = s->thaw_deadline.at_ns;
     int64_t policy = policy_wake_ns(s);
     if (policy < at)
         at = policy;
@@ -63,6 +65,9 @@ static void run_timers(struct supervisor *s)
         s->engine_died = 1;
         bv_capsule_abort(&s->capsule, NULL);
     }
+    /* An operation does so itself, and has it stand still again. */
+    if (!s->ended && !s->operating && s->thaw_deadline.at_ns && bv_deadline_passed(s->thaw_deadline))
+        container_thaw(s);
     if (!s->ended)
         policy_run(s);
 }

@@ -142,7 +142,8 @@ struct supervisor {
     int stop_wanted;                   /* when the operation has ended */
     int run_wanted;                    /* likewise; comes first */
     struct policy policy;
-    int engine_died; /* in the middle of a dump: the tree may be damaged */
+    struct bv_deadline thaw_deadline; /* when it is tried again to let a container run on */
+    int engine_died;                  /* in the middle of a dump: the tree may be damaged */
 
     pid_t end_group; /* killed behind a checkpoint that ends the job, 0 = none */
 
@@ -166,6 +167,7 @@ int container_choose_engine(struct supervisor *s, const struct bv_spec *spec, st
 /* What an engine for containers needs, and the capsule. Nothing to do for other engines. */
 int container_prepare(struct supervisor *s, struct bv_error *err);
 pid_t container_root(const struct supervisor *s); /* 0 if there is none */
+/* Let it run on, if a dump has left it standing still; tried again every few seconds until that has worked. */
 void container_thaw(struct supervisor *s);
 void container_free(struct supervisor *s);
 int supervisor_has_container(const struct supervisor *s);

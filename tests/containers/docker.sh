@@ -141,8 +141,21 @@ ok "its file on the host is whole" counts_on fast/data/log 10
 mkdir -p gone/data
 job_start gone gone -- docker run --network none -v "$PWD/gone/data:/data" box /bin/bash -c "$counter"
 require wait_for has_lines gone.out 5
+# The copier stands still, so that this happens while the container is paused for a checkpoint.
+init=$(pgrep -x -P "$job_pid" bivouac-init)
+copier=$(pgrep -x -P "$init" bivouac-docker)
+kill -STOP "$copier"
+bivouac checkpoint gone >/dev/null 2>&1 &
+asked=$!
+require wait_for docker_is_paused
 kill -KILL "$docker_pid"
 wait "$docker_pid" 2>/dev/null || :
+kill -KILL -- "-$(pgrep -x -P "$init" bivouac-init)"
+status=0
+wait "$asked" || status=$?
+is "$status" 106 "a checkpoint during which dockerd dies"
+require wait_for grep -q "stands still, and this is tried again: docker could not let" gone.err
+kill -CONT "$copier"
 docker_up --storage-driver overlay2 --experimental --live-restore
 ok "a job goes on that has outlived its dockerd" goes_on gone
 ok "and is checkpointed" bivouac checkpoint gone

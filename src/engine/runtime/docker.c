@@ -24,6 +24,8 @@
 #define CHECKPOINT  "bivouac"
 #define ID_MAX      128
 
+#define THAW_TIMEOUT 5 /* s for each request; the supervisor waits for it, and has a lease to renew */
+
 /* Of CRIU, which docker cannot be told. Without the first, a container that is restored under another id has its
  * processes in the old one's control group, where runc does not find them at the next checkpoint. */
 #define CRIU_OPTIONS "manage-cgroups=ignore\ntcp-established\nfile-locks\n"
@@ -100,12 +102,18 @@ static int ask(const struct docker_command *d, const char *id, const char *verb,
     return dockerd_call(d->socket, "POST", path, body, timeout, NULL, err);
 }
 
-static int inspect(const struct docker_command *d, const char *id, json_t **ret, struct bv_error *err)
+static int inspect_within(const struct docker_command *d, const char *id, double timeout, json_t **ret,
+                          struct bv_error *err)
 {
     autofree char *path = bv_asprintf("/containers/%s/json", id);
-    if (dockerd_call(d->socket, "GET", path, NULL, RUNTIME_VERB_TIMEOUT, ret, err) < 0)
+    if (dockerd_call(d->socket, "GET", path, NULL, timeout, ret, err) < 0)
         return -1;
     return *ret ? 0 : bv_fail(err, BV_EPROTO, 0, "dockerd does not describe the container");
+}
+
+static int inspect(const struct docker_command *d, const char *id, json_t **ret, struct bv_error *err)
+{
+    return inspect_within(d, id, RUNTIME_VERB_TIMEOUT, ret, err);
 }
 
 static const char *upper_of(const json_t *container)
@@ -216,34 +224,39 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
     return rc;
 }
 
+/* Who else has paused it is to let it run himself. The file is kept while that is not done. */
+static int unpause(const struct docker_command *d, const char *id, const char *dir, double timeout,
+                   struct bv_error *err)
+{
+    struct bv_error why = {0};
+    autojson json_t *container = NULL;
+    autofree char *file = bv_asprintf("%s/" PAUSED_FILE, dir);
+    if (access(file, F_OK) < 0)
+        return 0;
+    int rc = inspect_within(d, id, timeout, &container, &why);
+    if (rc == 0 && json_is_true(json_object_get(json_object_get(container, "State"), "Paused")))
+        rc = ask(d, id, "unpause", NULL, timeout, &why);
+    if (rc < 0 && why.code != BV_ENOJOB)
+        return bv_fail(err, why.code, 0, "docker could not let the container run on: %s", why.text);
+    unlink(file);
+    return 0;
+}
+
 static int pause_it(const struct docker_command *d, const char *id, const char *dir, struct bv_error *err)
 {
     struct bv_error why = {0};
     autofree char *file = bv_asprintf("%s/" PAUSED_FILE, dir);
+    /* A pause of an earlier checkpoint is ours: dockerd would refuse another one, and it would be nobody's. */
+    if (unpause(d, id, dir, RUNTIME_VERB_TIMEOUT, err) < 0)
+        return -1;
     autoclose int made = open(file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (made < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create %s", file);
     if (ask(d, id, "pause", NULL, RUNTIME_VERB_TIMEOUT, &why) == 0)
         return 0;
-    if (why.code != BV_ETIMEOUT) /* it may still come */
+    if (why.code == BV_EENGINE) /* refused; else it may still come */
         unlink(file);
     return bv_fail(err, why.code, 0, "docker could not pause the container: %s", why.text);
-}
-
-/* Who else has paused it is to let it run himself. */
-static int unpause(const struct docker_command *d, const char *id, const char *dir, struct bv_error *err)
-{
-    autojson json_t *container = NULL;
-    autofree char *file = bv_asprintf("%s/" PAUSED_FILE, dir);
-    if (access(file, F_OK) < 0)
-        return 0;
-    if (inspect(d, id, &container, err) < 0)
-        return -1;
-    if (json_is_true(json_object_get(json_object_get(container, "State"), "Paused")) &&
-        ask(d, id, "unpause", NULL, RUNTIME_VERB_TIMEOUT, err) < 0)
-        return bv_wrap(err, "docker could not let the container run on");
-    unlink(file);
-    return 0;
 }
 
 static int thaw(const struct bv_engine_container *c, struct bv_error *err)
@@ -252,7 +265,7 @@ static int thaw(const struct bv_engine_container *c, struct bv_error *err)
     autofree char *id = own_id(c->dir);
     if (!id)
         return 0;
-    return docker_parse(c, &d, err) < 0 ? -1 : unpause(&d, id, c->dir, err);
+    return docker_parse(c, &d, err) < 0 ? -1 : unpause(&d, id, c->dir, THAW_TIMEOUT, err);
 }
 
 /* --- checkpoint and restart --- */
@@ -343,7 +356,7 @@ static int dump(struct bv_engine_dump *d, struct bv_error *err)
     int rc = dump_frozen(d, &c, id, err);
     if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
         runtime_stop_all(d->root);
-    if (unpause(&c, id, d->container->dir, rc < 0 ? NULL : err) < 0 || rc < 0)
+    if (unpause(&c, id, d->container->dir, RUNTIME_VERB_TIMEOUT, rc < 0 ? NULL : err) < 0 || rc < 0)
         return -1;
     d->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - begun;
     return 0;

@@ -115,17 +115,20 @@ static int exit_status(const char *socket, const char *id)
     return json_is_integer(status) ? (int)json_integer_value(status) & 0xff : -1;
 }
 
-/* The stream of a container that has outlived a dockerd, -1 if there is none. It is attached to before dockerd is asked
- * whether the container runs: the stream of one that has ended before has no end. */
-static int attach_again(const char *socket, const char *id)
+/* Does the container run that may have outlived a dockerd? -1 if nobody tells. If so, *ret is its stream, -1 while it
+ * is paused. It is attached to before dockerd is asked: the stream of one that has ended before has no end. */
+static int attach_again(const char *socket, const char *id, int *ret)
 {
+    struct bv_error why = {0};
     autojson json_t *container = NULL;
     autofree char *path = bv_asprintf("/containers/%s/json", id);
     autoclose int stream = dockerd_attach(socket, id, NULL);
-    if (stream < 0 || dockerd_call(socket, "GET", path, NULL, RUNTIME_VERB_TIMEOUT, &container, NULL) < 0)
-        return -1;
-    const json_t *state = json_object_get(container, "State");
-    return json_is_true(json_object_get(state, "Running")) ? steal_fd(&stream) : -1;
+    if (dockerd_call(socket, "GET", path, NULL, RUNTIME_VERB_TIMEOUT, &container, &why) < 0)
+        return why.code == BV_ENOJOB ? 0 : -1;
+    if (!json_is_true(json_object_get(json_object_get(container, "State"), "Running")))
+        return 0;
+    *ret = steal_fd(&stream);
+    return 1;
 }
 
 /* To the end of the container, whatever becomes of dockerd meanwhile. If that stays away nobody knows how the container
@@ -135,13 +138,16 @@ static void follow(struct relay *r, const char *socket, const char *id, int stre
     int status = -1, tries = 0;
     copy(r, stream);
     close(stream);
-    while ((status = exit_status(socket, id)) < 0 && tries++ < DOCKERD_TRIES) {
-        poll(NULL, 0, 1000);
-        autoclose int again = attach_again(socket, id);
-        if (again < 0)
-            continue;
-        tries = 0;
-        copy(r, again);
+    while ((status = exit_status(socket, id)) < 0 && tries < DOCKERD_TRIES) {
+        int is_running = -1;
+        autoclose int again = -1;
+        while (again < 0 && is_running != 0 && tries < DOCKERD_TRIES) {
+            poll(NULL, 0, 1000);
+            is_running = attach_again(socket, id, &again);
+            tries = is_running > 0 ? 0 : tries + 1;
+        }
+        if (again >= 0)
+            copy(r, again);
     }
     for (int i = 0; i < 2; i++)
         put(&r->sides[i], r->sides[i].kept, r->sides[i].used);
@@ -304,6 +310,10 @@ int docker_output_flush(pid_t root, const char *dir, struct bv_error *err)
     if (!nonce || strlen(nonce) != DOCKER_NONCE || getrandom(&round, sizeof(round), 0) != sizeof(round))
         return bv_fail(err, BV_EENGINE, errno, "what copies the container's output has left no mark in %s", dir);
     snprintf(mark, sizeof(mark), "\036bv%s%08x\036", nonce, round);
+    /* Of earlier rounds; it is read to a limit. */
+    autoclose int seen = openat(at, SEEN_FILE, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (seen < 0)
+        return bv_fail(err, BV_EENGINE, errno, "cannot open %s/" SEEN_FILE, dir);
     int count = write_marks(root, mark, end, err);
     if (count < 0)
         return -1;
