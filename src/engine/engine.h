@@ -24,6 +24,7 @@ enum bv_engine_capability {
     BV_ENGINE_STREAM = 1 << 5,        /* can hand its images over through pipes while it dumps */
     BV_ENGINE_CONTAINER = 1 << 6,     /* the tree is a container that a runtime has started, see below */
     BV_ENGINE_ROOTFS = 1 << 7,        /* the images hold what a container has changed in its root file system */
+    BV_ENGINE_SHELL_STATUS = 1 << 8,  /* a container's death by a signal is told as exit status 128 + its number */
 };
 
 /* A container, for an engine with BV_ENGINE_CONTAINER: it is not in a capsule's namespaces, and neither is the engine.

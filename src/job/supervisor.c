@@ -197,8 +197,9 @@ static int check_ended(struct supervisor *s, struct bv_error *err)
     int over = last.ended && status && (strcmp(status, "exited") == 0 || strcmp(status, "signaled") == 0);
     int number = (int)json_integer_value(json_object_get(last.outcome, "number"));
     int signaled = over && strcmp(status, "signaled") == 0;
+    int killed = signaled || (over && container_signal(s, number) > 0);
     bv_attempt_info_free(&last);
-    if (!over || s->options->generation || s->options->even_ended || (s->options->again && signaled))
+    if (!over || s->options->generation || s->options->even_ended || (s->options->again && killed))
         return check_attempts(s, last.number, err);
     if (s->options->again)
         return end_again(s, number);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is otherwise for a job that is a container. */
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,6 +76,12 @@ int container_prepare(struct supervisor *s, struct bv_error *err)
     s->config.container = &s->capsule_container;
     /* Of an attempt that was killed together with its init. */
     return s->engine->remove(&s->container, err);
+}
+
+int container_signal(const struct supervisor *s, int exit_status)
+{
+    int sig = exit_status - 128;
+    return (s->engine->capabilities & BV_ENGINE_SHELL_STATUS) && sig > 0 && sig < NSIG ? sig : 0;
 }
 
 pid_t container_root(const struct supervisor *s)

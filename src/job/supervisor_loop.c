@@ -122,7 +122,7 @@ static void read_signals(struct supervisor *s)
  * is what counts. */
 static int died_of_engine(const struct supervisor *s, int status)
 {
-    int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    int sig = WIFSIGNALED(status) ? WTERMSIG(status) : container_signal(s, WEXITSTATUS(status));
     return s->engine_died && (sig == SIGSEGV || sig == SIGBUS || sig == SIGTRAP || sig == SIGILL || sig == SIGSYS ||
                               sig == SIGSTOP || sig == SIGKILL);
 }

@@ -166,6 +166,8 @@ pid_t supervisor_root_pid(const struct supervisor *s);
 int container_choose_engine(struct supervisor *s, const struct bv_spec *spec, struct bv_error *err);
 /* What an engine for containers needs, and the capsule. Nothing to do for other engines. */
 int container_prepare(struct supervisor *s, struct bv_error *err);
+/* The signal that an exit status stands for, where the container's runtime tells it so; else 0. */
+int container_signal(const struct supervisor *s, int exit_status);
 pid_t container_root(const struct supervisor *s); /* 0 if there is none */
 /* Let it run on, if a dump has left it standing still; tried again every few seconds until that has worked. */
 void container_thaw(struct supervisor *s);

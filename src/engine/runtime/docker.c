@@ -416,8 +416,8 @@ const struct bv_engine bv_engine_docker = {
     .struct_size = sizeof(struct bv_engine),
     .api = BV_ENGINE_API,
     .name = "docker",
-    .capabilities =
-        BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_CONTAINER | BV_ENGINE_ROOTFS,
+    .capabilities = BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_CONTAINER |
+                    BV_ENGINE_ROOTFS | BV_ENGINE_SHELL_STATUS,
     .probe = probe,
     .dump = dump,
     .restore = restore,

@@ -361,8 +361,8 @@ const struct bv_engine bv_engine_podman = {
     .struct_size = sizeof(struct bv_engine),
     .api = BV_ENGINE_API,
     .name = "podman",
-    .capabilities =
-        BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_CONTAINER | BV_ENGINE_ROOTFS,
+    .capabilities = BV_ENGINE_LEAVE_RUNNING | BV_ENGINE_FROZEN_HOOK | BV_ENGINE_TCP | BV_ENGINE_CONTAINER |
+                    BV_ENGINE_ROOTFS | BV_ENGINE_SHELL_STATUS,
     .probe = probe,
     .dump = dump,
     .restore = restore,
