@@ -51,6 +51,8 @@ struct bv_capsule_container {
     /* Kill what there is of it; in the init when its supervisor is gone, else, or if that has returned -1, in the
      * supervisor. */
     int (*remove)(void *arg);
+    /* Called all the time while the supervisor waits for the init to remove it. */
+    void (*waiting)(void *arg);
     void *arg;
 };
 

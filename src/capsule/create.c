@@ -176,8 +176,10 @@ static void end_container(struct bv_capsule *c)
 {
     struct bv_deadline end = bv_deadline_in(REMOVE_TIMEOUT);
     int status = -1;
-    while (waitpid(c->init, &status, WNOHANG) == 0 && !bv_deadline_passed(end))
+    while (waitpid(c->init, &status, WNOHANG) == 0 && !bv_deadline_passed(end)) {
+        c->container->waiting(c->container->arg);
         poll(NULL, 0, 5);
+    }
     if (status == -1) {
         kill(c->init, SIGKILL);
         waitpid(c->init, &status, 0);

@@ -59,6 +59,12 @@ static int remove_it(void *arg)
     return rc;
 }
 
+/* Until the container is gone the job is ours. */
+static void waiting(void *arg)
+{
+    supervisor_renew(arg);
+}
+
 int container_prepare(struct supervisor *s, struct bv_error *err)
 {
     if (!supervisor_has_container(s))
@@ -71,6 +77,7 @@ int container_prepare(struct supervisor *s, struct bv_error *err)
                                                          .wait_name = BV_CONTAINER_WAIT,
                                                          .start = start,
                                                          .remove = remove_it,
+                                                         .waiting = waiting,
                                                          .arg = s};
     s->operation.container = &s->container;
     s->config.container = &s->capsule_container;

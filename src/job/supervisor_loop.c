@@ -15,7 +15,7 @@
 
 /* The lease is kept alive by whoever can still write to the store. Who cannot must assume, when it has run out, that
  * another has taken over. */
-static void renew(struct supervisor *s)
+void supervisor_renew(struct supervisor *s)
 {
     struct bv_error err = {0};
     int64_t now = bv_clock_ns(CLOCK_MONOTONIC), lease_ns = (int64_t)(s->attempt.lease * BV_NSEC_PER_SEC);
@@ -57,7 +57,7 @@ static int next_timer_ms(const struct supervisor *s)
 
 static void run_timers(struct supervisor *s)
 {
-    renew(s);
+    supervisor_renew(s);
     if (!s->ended && s->checkpoint.state != CHECKPOINT_NONE && bv_deadline_passed(s->checkpoint.deadline))
         checkpoint_on_deadline(s);
     if (s->abort_deadline.at_ns && bv_deadline_passed(s->abort_deadline)) {
@@ -275,7 +275,7 @@ int supervisor_linger(struct supervisor *s, struct pollfd *ret)
         int n = poll(p, 2, s->hurried ? 0 : bv_deadline_ms((struct bv_deadline){s->renew_at_ns}));
         if ((n < 0 && errno != EINTR) || (n == 0 && s->hurried))
             return -1;
-        renew(s);
+        supervisor_renew(s);
         while (read(s->signals, &si, sizeof(si)) == (ssize_t)sizeof(si))
             s->hurried |= is_for_an_end((int)si.ssi_signo);
         if (n > 0 && p[0].revents) {
@@ -313,7 +313,7 @@ int supervisor_await(struct supervisor *s, int sock, struct bv_deadline deadline
         };
         int ms = bv_deadline_ms(deadline), tick = bv_deadline_ms((struct bv_deadline){s->renew_at_ns});
         int n = poll(p, 3, ms < tick ? ms : tick);
-        renew(s);
+        supervisor_renew(s);
         if (s->failure.code) {
             if (err)
                 *err = s->failure;

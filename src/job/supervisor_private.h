@@ -208,6 +208,8 @@ void supervisor_stdio_free(struct supervisor *s);
 
 /* --- supervisor_loop.c --- */
 void supervisor_loop(struct supervisor *s);
+/* Renew the lease, if it is time. Who is fenced fails, unless he has ended. */
+void supervisor_renew(struct supervisor *s);
 /* Behind the job's end: wait until `ret` is ready, and keep the lease. 0, or -1 if somebody wants us to end first. */
 int supervisor_linger(struct supervisor *s, struct pollfd *ret);
 /* Wait for the operation's next message while serving relays; 1 message, 0 it ended, -1 deadline or the capsule died.
