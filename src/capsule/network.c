@@ -8,9 +8,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/rtnl.h"
+
+#define ROUTE_TIMEOUT 3 /* s; the kernel takes milliseconds */
 
 /* By which the job reaches itself. */
 struct local_route {
@@ -40,24 +44,32 @@ static void begin(struct bv_rtnl *m, uint16_t type, uint16_t flags, const struct
     bv_rtnl_put(m, RTA_OIF, &r->index, sizeof(r->index));
 }
 
-/* IPv6 puts a second route beside one of another metric; and a host may have no IPv6 at all. */
-static int remove_old(const struct local_route *r)
+/* IPv6 puts a second route beside one of another metric; and a host may have no IPv6 at all. The kernel makes that of a
+ * new address a moment later. */
+static int remove_old(const struct local_route *r, double patience)
 {
     struct bv_rtnl m;
+    struct bv_deadline end = bv_deadline_in(patience);
     if (r->family == AF_INET)
         return 1;
-    begin(&m, RTM_DELROUTE, 0, r);
-    return bv_rtnl_do(&m) == 0;
+    for (;;) {
+        begin(&m, RTM_DELROUTE, 0, r);
+        if (bv_rtnl_do(&m) == 0)
+            return 1;
+        if (bv_deadline_passed(end))
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
 }
 
 /* Between processes of the job each byte is acknowledged at once. Else the kernel would wait up to 40 ms to do it, and
  * hold back what another small write has sent until then (tcp(7), TCP_NODELAY): its timer goes on while the tree is
  * frozen, and what it sets free between the dumps of both ends is in neither. */
-static int acknowledge_at_once(const struct local_route *r, struct bv_error *err)
+static int acknowledge_at_once(const struct local_route *r, double patience, struct bv_error *err)
 {
     static const uint32_t yes = 1;
     struct bv_rtnl m;
-    if (!remove_old(r))
+    if (!remove_old(r, patience))
         return 0;
     begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r);
     if (r->family == AF_INET)
@@ -77,7 +89,7 @@ int capsule_loopback_up(struct bv_error *err)
     for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++) {
         struct local_route r = loopback[i];
         r.index = (int)if_nametoindex("lo");
-        if (acknowledge_at_once(&r, err) < 0)
+        if (acknowledge_at_once(&r, 0, err) < 0)
             return -1;
     }
     return 0;
@@ -96,6 +108,17 @@ static struct local_route route_to(const struct sockaddr *a, const char *interfa
     return r;
 }
 
+/* Those that are for neighbours alone come when there are neighbours. */
+static int is_its_own(const struct ifaddrs *a)
+{
+    int family = a->ifa_addr ? a->ifa_addr->sa_family : AF_UNSPEC;
+    if (a->ifa_flags & IFF_LOOPBACK)
+        return 0;
+    return family == AF_INET ||
+           (family == AF_INET6 &&
+            !IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr));
+}
+
 int capsule_own_addresses(struct bv_error *err)
 {
     struct ifaddrs *all = NULL;
@@ -103,11 +126,10 @@ int capsule_own_addresses(struct bv_error *err)
         return bv_fail(err, BV_EHOST, errno, "cannot list the addresses of the job's network");
     int rc = 0;
     for (const struct ifaddrs *a = all; a && rc == 0; a = a->ifa_next) {
-        if (!a->ifa_addr || (a->ifa_flags & IFF_LOOPBACK) ||
-            (a->ifa_addr->sa_family != AF_INET && a->ifa_addr->sa_family != AF_INET6))
+        if (!is_its_own(a))
             continue;
         struct local_route r = route_to(a->ifa_addr, a->ifa_name);
-        rc = acknowledge_at_once(&r, err);
+        rc = acknowledge_at_once(&r, ROUTE_TIMEOUT, err);
     }
     freeifaddrs(all);
     return rc;
