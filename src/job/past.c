@@ -49,3 +49,22 @@ struct bv_past bv_past_read(const json_t *events, unsigned attempt)
     p.run_s += last_ns > begun_ns ? (double)(last_ns - begun_ns) / (double)BV_NSEC_PER_SEC : 0;
     return p;
 }
+
+int bv_past_has_kept(const json_t *events, unsigned generation, unsigned attempt)
+{
+    int is_ours = 1; /* else of the job that was exported, whose attempts have other numbers */
+    for (size_t i = json_array_size(events); i-- > 0;) {
+        const json_t *e = json_array_get(events, i);
+        const char *what = json_string_value(json_object_get(e, "event"));
+        int is_it = json_integer_value(json_object_get(e, "generation")) == (json_int_t)generation;
+        if (what && strcmp(what, "imported") == 0) {
+            if (!is_it)
+                return 0; /* it was made since then, and others had its number before */
+            is_ours = 0;
+        }
+        if (what && is_it && strcmp(what, BV_EVENT_KEPT) == 0 &&
+            (!is_ours || json_integer_value(json_object_get(e, "attempt")) < (json_int_t)attempt))
+            return 1;
+    }
+    return 0;
+}

@@ -15,3 +15,9 @@ struct bv_past {
 
 /* `events` is what bv_event_read() returns; `attempt` the number of the one that begins. */
 struct bv_past bv_past_read(const json_t *events, unsigned attempt);
+
+#define BV_EVENT_KEPT "connections-kept"
+
+/* Has an attempt before this one gone on with the connections of this generation? Then the other sides have gone on,
+ * too. A generation that was imported brings the events of the job it was made of. */
+int bv_past_has_kept(const json_t *events, unsigned generation, unsigned attempt);

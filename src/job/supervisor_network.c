@@ -7,11 +7,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/past.h"
 #include "job/ports.h"
 #include "job/supervisor_private.h"
 
-#define TOLD 3                  /* connections that are named */
-#define KEPT "connections-kept" /* the event */
+#define TOLD 3 /* connections that are named */
 
 int network_check(struct supervisor *s, struct bv_error *err)
 {
@@ -47,21 +47,10 @@ void network_on_ended(struct supervisor *s)
     bv_event_append(&s->job, "network-lost", s->attempt.number, fields, NULL);
 }
 
-/* Has an attempt before gone on with the connections of this generation? Then the other side has gone on too. */
 static int has_been_used(const struct supervisor *s, unsigned generation)
 {
     autojson json_t *events = NULL;
-    if (bv_event_read(&s->job, &events, NULL) < 0)
-        return 1;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *e = json_array_get(events, i);
-        const char *what = json_string_value(json_object_get(e, "event"));
-        if (what && strcmp(what, KEPT) == 0 &&
-            json_integer_value(json_object_get(e, "generation")) == (json_int_t)generation &&
-            json_integer_value(json_object_get(e, "attempt")) < (json_int_t)s->attempt.number)
-            return 1;
-    }
-    return 0;
+    return bv_event_read(&s->job, &events, NULL) < 0 || bv_past_has_kept(events, generation, s->attempt.number);
 }
 
 int network_closes(const struct supervisor *s, const struct restart *r)
@@ -78,7 +67,7 @@ int network_resume(struct supervisor *s, const struct restart *r, struct bv_erro
     /* Told before it is so: connections that are closed without need are better than such as hang. */
     if (s->spec.tcp == BV_TCP_KEEP && !network_closes(s, r)) {
         autojson json_t *fields = json_pack("{s:i}", "generation", (int)r->generation);
-        if (bv_event_append(&s->job, KEPT, s->attempt.number, fields, err) < 0)
+        if (bv_event_append(&s->job, BV_EVENT_KEPT, s->attempt.number, fields, err) < 0)
             return -1;
     }
     return network_attach(s, err);

@@ -195,4 +195,11 @@ host_run south leg alice /home/alice/twice relapse 192.0.2.14/24 hold "$server" 
 is "$host_status" 1 "the second restart from it"
 is "$(grep -c "connection to outside of job stream is closed" /home/alice/twice.err)" 1 "closes the connection"
 like "$(tail -n 1 /home/alice/twice.out)" "^broken: .*[cC]onnection" "as the program sees"
+
+diag "It is exported, to a store that knows nothing of its attempts."
+# shellcheck disable=SC2016
+as_user alice bash -c 'bivouac export --store "$HOME/twice.store" stream@1 | bivouac import --store "$HOME/moved.store"'
+host_run north leg alice /home/alice/moved end 192.0.2.14/24 hold "$server" 7001 2000 >/root/moved.log 2>&1
+is "$host_status" 1 "a restart there"
+is "$(grep -c "connection to outside of job stream is closed" /home/alice/moved.err)" 1 "closes the connection, too"
 finish
