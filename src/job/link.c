@@ -117,14 +117,12 @@ size_t link_leaving(const struct supervisor *s)
 int link_down(struct supervisor *s, struct bv_error *err)
 {
     struct bv_deadline end = bv_deadline_in(LEAVE_TIME);
-    if (!s->link.wanted || !s->link.is_up)
+    if (!s->link.wanted)
         return 0;
-    while (link_leaving(s) && !bv_deadline_passed(end))
+    while (s->link.is_up && link_leaving(s) && !bv_deadline_passed(end))
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    if (turn(s, "down", err) < 0)
-        return -1;
-    s->link.is_up = 0;
-    return 0;
+    s->link.is_up = 0; /* also if that fails: nobody knows then, and it can be brought up twice */
+    return turn(s, "down", err);
 }
 
 void link_remove(struct supervisor *s)
