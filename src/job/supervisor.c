@@ -496,12 +496,12 @@ static int run(struct supervisor *s, struct bv_error *err)
 {
     if (take_signals(s, err) < 0 || bv_host_read(&s->host, err) < 0 || bv_cpu_flags(&s->cpu_flags, err) < 0 ||
         (s->options->spec && container_choose_engine(s, s->options->spec, err) < 0) || open_job(s, err) < 0 ||
-        container_choose_engine(s, &s->spec, err) < 0 || check_baseline(s, err) < 0 || network_check(s, err) < 0)
+        container_choose_engine(s, &s->spec, err) < 0 || check_baseline(s, err) < 0)
         return -1;
     int ended = check_ended(s, err);
     if (ended)
         return ended < 0 ? -1 : 0;
-    if (claim(s, err) < 0)
+    if (network_check(s, err) < 0 || claim(s, err) < 0)
         return -1;
 
     struct bv_error e = {0};
