@@ -2,6 +2,7 @@
 #include "capsule/standin.h"
 
 #include <fcntl.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -56,4 +57,19 @@ int bv_standin_close(struct bv_error *err)
 {
     allow_any_address(0);
     return change(RTM_DELROUTE, err);
+}
+
+/* A queue without room: TCP takes what is dropped for lost, and sends it again in time. A kernel without queueing has
+ * none. */
+void bv_standin_silence(int on)
+{
+    struct bv_rtnl m;
+    struct tcmsg head = {.tcm_ifindex = (int)if_nametoindex("lo"), .tcm_parent = TC_H_ROOT};
+    struct tc_fifo_qopt none = {.limit = 0};
+    bv_rtnl_begin(&m, on ? RTM_NEWQDISC : RTM_DELQDISC, on ? NLM_F_CREATE | NLM_F_REPLACE : 0, &head, sizeof(head));
+    if (on) {
+        bv_rtnl_put(&m, TCA_KIND, "pfifo", sizeof("pfifo"));
+        bv_rtnl_put(&m, TCA_OPTIONS, &none, sizeof(none));
+    }
+    bv_rtnl_do(&m);
 }

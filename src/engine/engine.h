@@ -83,9 +83,11 @@ struct bv_engine_restore {
     size_t pipe_count;
     /* Called with the new master of the tree's terminal, which the callee owns. NULL if it has none. */
     void (*terminal)(void *arg, int master_fd);
-    /* Called when the whole tree is restored and has not run yet. -1: the tree is killed. May be NULL. */
+    /* Called when the engine has looked what the host can, and restores nothing yet. May be NULL, as the next two. */
+    int (*begins)(void *arg, struct bv_error *err);
+    /* Called when the whole tree is restored and has not run yet. -1: the tree is killed. */
     int (*restored)(void *arg, struct bv_error *err);
-    /* The same, but everything is as it will run, and held by the engine. May be NULL. */
+    /* The same, but everything is as it will run, and held by the engine. */
     int (*held)(void *arg, struct bv_error *err);
     void *arg;
 };

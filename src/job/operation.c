@@ -274,9 +274,19 @@ static void on_terminal(void *arg, int master)
     tell(x, json_pack("{s:s}", "is", "terminal"), owned, NULL);
 }
 
+static int on_begins(void *arg, struct bv_error *err)
+{
+    (void)arg;
+    (void)err;
+    bv_standin_silence(1);
+    return 0;
+}
+
 static int on_restored(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
+    if (x->op->spec->private_network)
+        bv_standin_silence(0);
     bv_fault_point("restart-engine");
     if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
         bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
@@ -342,6 +352,7 @@ static int restore(struct context *x, struct bv_error *err)
     struct bv_engine_restore r = {
         .connections = fate_of_connections(x),
         .terminal = on_terminal,
+        .begins = x->op->spec->private_network ? on_begins : NULL,
         .restored = on_restored,
         .held = reaches_others(x) ? on_held : NULL,
     };
@@ -370,8 +381,11 @@ static int try_restore(struct context *x, struct bv_error *err)
 {
     if (x->op->container)
         return bv_fail(err, BV_EUSAGE, 0, "a container cannot be restored for a trial");
-    struct bv_engine_restore r = {
-        .connections = fate_of_connections(x), .stopped = 1, .terminal = drop_terminal, .held = on_trial_held};
+    struct bv_engine_restore r = {.connections = fate_of_connections(x),
+                                  .stopped = 1,
+                                  .terminal = drop_terminal,
+                                  .begins = on_begins,
+                                  .held = on_trial_held};
     /* Sockets are bound to addresses that a network without the host's interfaces does not have. */
     if (bv_standin_open(err) < 0 || bv_rollback_volatiles(x->staging, err) < 0 || drive_restore(x, &r, err) < 0)
         return -1;

@@ -39,6 +39,15 @@ for address in "$server" "$server6"; do
     like "$(bv show "$id")" 'network    private,outside=pasta' "$id: show tells its network"
 done
 
+# What it could not even send does not keep it from being restored.
+remote full --network private,outside=pasta --tcp close -- fills
+ok "a job with more to send than the server takes is checkpointed" bv checkpoint full --kill
+job_wait
+again full
+require wait_for says full 'connected again'
+finish_job full
+is "$job_status" 5 "and restored"
+
 # A job that talks to itself at the address that it got: pasta gives it those of the host.
 stalls "$work" pasta-4 192.0.2.1 --network private,outside=pasta
 stalls "$work" pasta-6 2001:db8:2::1 --network private,outside=pasta
@@ -91,6 +100,7 @@ like "$(<"$work/err")" 'neither pasta nor slirp4netns is installed: install the 
 fails "nothing has begun" 1 test -e began
 is "$(status_of env PATH="$bare" bivouac run --job no-slirp --network private,outside=slirp4netns -- touch began)" 109 "also for one by its name"
 like "$(<"$work/err")" 'by slirp4netns, which is not installed' "which is named"
+is "$(status_of env PATH="$bare" bivouac restart lost)" 119 "a job that has ended needs none to say so"
 
 # One that fails.
 printf '#!/bin/sh\necho first >&2\necho "no tap for you" >&2\nexit 3\n' >"$work/bin/pasta"

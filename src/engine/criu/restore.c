@@ -30,6 +30,8 @@ static int on_notify(void *arg, const char *script, int fd, struct bv_error *err
     autoclose int owned = fd;
     if (strcmp(script, "orphan-pts-master") == 0 && owned >= 0 && r->terminal)
         r->terminal(r->arg, steal_fd(&owned));
+    if (strcmp(script, "pre-restore") == 0 && r->begins)
+        return r->begins(r->arg, err);
     if (strcmp(script, "post-restore") == 0 && r->restored)
         return r->restored(r->arg, err);
     /* The engine still holds every thread at its last system call: not even a pending signal has been delivered, for

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* remote ADDRESS PORT [asks|waits] [alone]: a TCP connection to an echo server outside of the job, which is asked all
- * the time, or waited for; and one within the job, unless alone. When the outer one is lost, this is said, the inner
- * one is looked at, and the outer one made anew. Ends with status 5 when there is a file "go". */
+/* remote ADDRESS PORT [asks|waits|fills] [alone]: a TCP connection to an echo server outside of the job, which is asked
+ * all the time, or waited for, or gets more than it can take; and one within the job, unless alone. When the outer one
+ * is lost, this is said, the inner one is looked at, and the outer one made anew. Ends with status 5 when there is a
+ * file "go". */
 
 #include "app.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static int connect_to(const char *address, unsigned port)
@@ -69,18 +71,29 @@ static int ask(int sock)
 }
 
 /* For what never comes. */
-static int wait_for_it(int sock)
+static int wait_for_it(int sock, int fills)
 {
-    char byte;
-    errno = 0;
+    static char much[1 << 16];
+    struct pollfd end = {.fd = sock};
+    unsigned idle = 0;
+    /* Its echoes are not read. So there are bytes that cannot even be sent. */
+    while (fills && idle < 20) {
+        idle = send(sock, much, sizeof(much), MSG_NOSIGNAL | MSG_DONTWAIT) > 0 ? 0 : idle + 1;
+        pause_ms(5);
+    }
     puts("asked 20 times");
-    CHECK(recv(sock, &byte, 1, 0) <= 0);
+    while (fills && poll(&end, 1, -1) < 0)
+        CHECK(errno == EINTR); /* by a restart */
+    errno = 0;
+    while (recv(sock, much, sizeof(much), 0) > 0)
+        CHECK(fills);
     return -1;
 }
 
 int main(int argc, char **argv)
 {
-    int waits = argc > 3 && strcmp(argv[3], "waits") == 0, is_alone = argc > 4;
+    int fills = argc > 3 && strcmp(argv[3], "fills") == 0, is_alone = argc > 4;
+    int waits = fills || (argc > 3 && strcmp(argv[3], "waits") == 0);
     int pair[2] = {-1, -1};
     CHECK(argc > 2);
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -89,7 +102,7 @@ int main(int argc, char **argv)
     int sock = connect_to(argv[1], argument(argc, argv, 2, 0));
     CHECK(echo(sock) == 0);
     puts("ready");
-    while ((waits ? wait_for_it(sock) : ask(sock)) < 0) {
+    while ((waits ? wait_for_it(sock, fills) : ask(sock)) < 0) {
         int why = errno;
         printf("lost: %s\n", why ? strerror(why) : "end of file");
         char byte = 'x';
