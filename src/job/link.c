@@ -2,17 +2,22 @@
 /* The link of a job that has an address of its own. Whatever is sent to the job while its sockets are dumped, or before
  * they are there again, would be answered by a reset, or lost: so the link is up only while the tree can run. */
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
 #include "base/cleanup.h"
 #include "base/command.h"
 #include "base/log.h"
 #include "job/supervisor_private.h"
 #include "proc/socket.h"
+#include "proc/tree.h"
 
 #define PROGRAM    BV_LIBEXECDIR "/bivouac-link"
 #define LEAVE_TIME 0.5 /* s that what the program has sent and closed gets to arrive; nobody is served meanwhile */
+#define END_TIME   30  /* s of the same when the job is over, and nobody has to be served */
 #define TIMEOUT    20  /* s; it takes milliseconds, and 1.5 s where an address is in use */
 
 /* Run it with these words, and with descriptor `fd` if there is one. Its last word says why not. */
@@ -129,6 +134,44 @@ void link_remove(struct supervisor *s)
 {
     if (s->link.wanted && s->capsule.init > 0)
         turn(s, "remove", NULL);
+}
+
+/* Do processes live that could still send? Their sockets are closed when they are gone. */
+static int has_processes(const struct supervisor *s, int procfd)
+{
+    autopids struct bv_pids pids = {0};
+    return bv_tree_scan(procfd, s->capsule.init, &pids, NULL) == 0 && pids.count > 1;
+}
+
+/* All that is left in the capsule ends, and what it has sent gets to arrive, as it would from a host that stays. */
+static void let_leave(struct supervisor *s)
+{
+    static const struct itimerspec often = {.it_value = {.tv_nsec = 5000000}, .it_interval = {.tv_nsec = 5000000}};
+    struct bv_deadline end = bv_deadline_in(END_TIME);
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoclose int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    uint64_t ticks;
+    if (procfd < 0 || timer < 0 || timerfd_settime(timer, 0, &often, NULL) < 0)
+        return;
+    bv_capsule_signal(&s->capsule, SIGKILL, 1, NULL);
+    while ((has_processes(s, procfd) || link_leaving(s)) && !bv_deadline_passed(end)) {
+        struct pollfd p = {.fd = timer, .events = POLLIN};
+        if (supervisor_linger(s, &p) < 0 || read(timer, &ticks, sizeof(ticks)) < 0)
+            break;
+    }
+    size_t n = link_leaving(s);
+    if (n)
+        bv_warn("%zu TCP connection%s that job %s had closed had not delivered everything when it ended", n,
+                n == 1 ? "" : "s", s->job.id);
+}
+
+void link_end(struct supervisor *s)
+{
+    if (!s->link.wanted || s->capsule.init <= 0)
+        return;
+    if (s->link.is_up && s->failure.code != BV_EFENCED)
+        let_leave(s);
+    link_remove(s);
 }
 
 void link_go_on(struct supervisor *s)

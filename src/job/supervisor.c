@@ -459,6 +459,7 @@ static void finish(struct supervisor *s)
         checkpoint_fail(s, s->failure.code ? &s->failure : &e);
     }
     policy_conclude(s);
+    link_end(s);
     bv_capsule_destroy(&s->capsule);
     bv_outside_end(&s->outside);
     bv_staging_remove(&s->job, s->attempt.number, NULL); /* what a dump has written until now */

@@ -250,6 +250,8 @@ size_t link_leaving(const struct supervisor *s); /* connections that would be cu
 /* Of a capsule that is about to end: else a connection whose end the other side does not confirm keeps it for minutes.
  */
 void link_remove(struct supervisor *s);
+/* Of a job that is over, whose last words may arrive before; not those of one that is another's now. */
+void link_end(struct supervisor *s);
 void link_go_on(struct supervisor *s); /* up, if the tree runs on; what fails is told to the user */
 
 /* --- supervisor_network.c --- */

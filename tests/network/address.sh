@@ -37,8 +37,16 @@ leg()
     return "$status"
 }
 
+# The second signal is for the supervisor.
+ends_when_told()
+{
+    kill -TERM "$job_pid"
+    sleep 0.1
+    job_is_over
+}
+
 # As the user: job DIR WAY ADDRESS ARGUMENT…. WAY "kill": until a checkpoint that ends it; "go-on": with one behind which it
-# goes on; "blocked": with one that cannot be made; "crash": until its supervisor is killed; "again": that
+# goes on; "blocked": with one that cannot be made; "term": until it is told to end, twice; "crash": until its supervisor is killed; "again": that
 # behind a checkpoint, and from there to its end; "relapse": the same without a checkpoint; "end": to its end.
 job()
 {
@@ -60,6 +68,9 @@ job()
             job_wait
             job_start "$dir" "${run[@]}"
         fi
+    elif [[ $way == term ]]; then
+        wait_for lines_at_least "$dir.out" $((seen + 3)) || return
+        wait_for ends_when_told
     elif [[ $way != end ]]; then
         [[ $way != go-on ]] || options=()
         wait_for lines_at_least "$dir.out" $((seen + 3)) || return
@@ -166,6 +177,11 @@ host_run north leg alice /home/alice/leave kill 192.0.2.13/24 leave "$server" 70
 is "$host_status" 85 "it does not keep the job from being checkpointed and ended"
 like "$(</home/alice/leave.checkpoint)" "1 TCP connection that the job has closed had not delivered everything" \
     "and is told"
+
+host_run north leg alice /home/alice/bye term 192.0.2.16/24 leave "$server" 7002 3 >/root/bye.log 2>&1
+is "$host_status" 143 "nor from being ended"
+is "$(cat /home/alice/bye.left 2>&1)" "cat: /home/alice/bye.left: No such file or directory" "and its link is gone"
+like "$(</home/alice/bye.err)" "1 TCP connection that job stream had closed had not delivered everything when it ended" "which is told"
 
 diag "root, and IPv6."
 umount "$link"
