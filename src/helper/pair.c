@@ -16,6 +16,8 @@
 #include "helper/private.h"
 
 #define DRIVER_OF_BRIDGES "bridge"
+#define DRIVER_OF_PAIRS   "veth"
+#define MAC_OUTER         0xfe /* first byte of an outer end's */
 
 static int open_control(struct bv_error *err)
 {
@@ -53,7 +55,7 @@ int helper_bridge_find(const char *name, struct helper_bridge *ret, struct bv_er
     return 0;
 }
 
-/* Derived from the namespace: who may name the one may switch the other, and no name is left when it is gone. */
+/* Derived from the namespace: who may name the one may switch the other. */
 static void name_outer(uint32_t number, char ret[IFNAMSIZ])
 {
     snprintf(ret, IFNAMSIZ, "bv%u", number);
@@ -64,14 +66,13 @@ static void put_text(struct bv_rtnl *m, uint16_t type, const char *text)
     bv_rtnl_put(m, type, text, strlen(text) + 1);
 }
 
-int helper_pair_make(const struct helper_bridge *bridge, const uint8_t mac[BV_MAC_SIZE], int fd, uint32_t number,
-                     struct bv_error *err)
+static int make(const struct helper_bridge *bridge, const uint8_t mac[BV_MAC_SIZE], int fd, uint32_t number)
 {
     struct bv_rtnl m;
     struct ifinfomsg head = {.ifi_family = AF_UNSPEC};
     char outer[IFNAMSIZ];
     /* A bridge takes the lowest address of its interfaces for its own: this one is too high to change it. */
-    const uint8_t outer_mac[BV_MAC_SIZE] = {0xfe, mac[1], mac[2], mac[3], mac[4], mac[5]};
+    const uint8_t outer_mac[BV_MAC_SIZE] = {MAC_OUTER, mac[1], mac[2], mac[3], mac[4], mac[5]};
     name_outer(number, outer);
     bv_rtnl_begin(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof(head));
     put_text(&m, IFLA_IFNAME, outer);
@@ -89,8 +90,34 @@ int helper_pair_make(const struct helper_bridge *bridge, const uint8_t mac[BV_MA
     bv_rtnl_close(&m, peer);
     bv_rtnl_close(&m, data);
     bv_rtnl_close(&m, info);
-    if (bv_rtnl_do(&m) < 0)
-        return bv_fail(err, BV_EHOST, errno, "cannot link the job's network to the bridge %s", bridge->name);
+    return bv_rtnl_do(&m);
+}
+
+/* Is the interface of that name an outer end of ours? */
+static int is_outer(uint32_t number)
+{
+    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+    struct ifreq r = {0};
+    autoclose int fd = open_control(NULL);
+    name_outer(number, r.ifr_name);
+    if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &r) < 0 || (uint8_t)r.ifr_hwaddr.sa_data[0] != MAC_OUTER)
+        return 0;
+    r.ifr_data = (char *)&info;
+    return ioctl(fd, SIOCETHTOOL, &r) == 0 && strcmp(info.driver, DRIVER_OF_PAIRS) == 0;
+}
+
+int helper_pair_make(const struct helper_bridge *bridge, const uint8_t mac[BV_MAC_SIZE], int fd, uint32_t number,
+                     struct bv_error *err)
+{
+    int rc = make(bridge, mac, fd, number), why = errno;
+    /* The number is that of a namespace that lives, and is the caller's. So what has the name is, too; or its namespace
+     * is gone, and somebody had moved its inner end to another one before. */
+    if (rc < 0 && why == EEXIST && is_outer(number) && helper_pair_remove(number, NULL) == 0) {
+        rc = make(bridge, mac, fd, number);
+        why = errno;
+    }
+    if (rc < 0)
+        return bv_fail(err, BV_EHOST, why, "cannot link the job's network to the bridge %s", bridge->name);
     return 0;
 }
 

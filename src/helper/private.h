@@ -35,7 +35,8 @@ struct helper_bridge {
 int helper_bridge_find(const char *name, struct helper_bridge *ret, struct bv_error *err);
 
 /* A pair of interfaces, one in the namespace `fd`, called BV_LINK_NAME, with this hardware address; the other at the
- * bridge, named after the `number` of the namespace, and down. Both go when the namespace does. */
+ * bridge, named after the `number` of the namespace, and down. Both go when that does in which the inner end is. What
+ * had the name already, as an outer end, is removed. */
 int helper_pair_make(const struct helper_bridge *bridge, const uint8_t mac[BV_MAC_SIZE], int fd, uint32_t number,
                      struct bv_error *err);
 

@@ -144,15 +144,22 @@ like "$(ip -o link show "$outer")" "mtu 1400 .* master lan .* fe:00:00:00:00:07"
 unlike "$(flags_of "$outer")" "UP" "and is down"
 like "$(nsenter --target "$ours_pid" --net ip -o link show eth0)" "mtu 1400 .* $mac" "its other end is in the namespace"
 like "$(ip -o link show lan)" "02:00:5e:00:00:01" "the bridge has the address that it had"
-says 109 "cannot link the job's network" "a second one is not" as_user alice "$link" make lan 192.0.2.7 "$mac" "$ours"
+ok "a second one takes its place" as_user alice "$link" make lan 192.0.2.7 "$mac" "$ours"
+like "$(ip -o link show "$outer")" "master lan .* fe:00:00:00:00:07" "and its name"
 ok "it goes up" as_user alice "$link" up "$ours"
 like "$(flags_of "$outer")" "[<,]UP" "and is"
 ok "down" as_user alice "$link" down "$ours"
 unlike "$(flags_of "$outer")" "[<,]UP" "and is"
+# As somebody leaves it who moves the inner end away before the namespace goes, whose number is another's then.
+ip link add "$(outer_of "$other")" address fe:00:00:00:00:09 master quiet type veth peer name stray
 ok "a second namespace has a second one" as_user alice "$link" make lan 192.0.2.8 02:00:00:00:00:08 "$other"
+like "$(ip -o link show "$(outer_of "$other")")" "master lan .* fe:00:00:00:00:08" "in the place of what had its name"
 ok "which is removed" as_user alice "$link" remove "$other"
 ok "and gone" is_no_interface "$(outer_of "$other")"
 ok "alone" ip link show "$outer"
+ip link add "$(outer_of "$other")" type bridge
+says 109 "cannot link the job's network" "another interface of its name stays" as_user alice "$link" make lan 192.0.2.8 02:00:00:00:00:08 "$other"
+ip link del "$(outer_of "$other")"
 
 # --- an address that is in use --------------------------------------------------------------
 
