@@ -29,14 +29,17 @@
 static const struct program {
     const char *name;
     int families;                /* 2: IPv6, too */
+    const char *for_root;        /* an option for root alone; NULL = none */
     const char *argv[ARGUMENTS]; /* the process in the place of "PID" */
 } programs[] = {
     {"pasta",
      2,
+     "--runas=0", /* else it becomes nobody, who may not look at the capsule */
      {"pasta", "--config-net", "--foreground", "--quiet", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U",
       "none", "PID", NULL}},
     {"slirp4netns",
      1,
+     NULL,
      {"slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp", "--exit-fd=3", "PID",
       "tap0", NULL}},
 };
@@ -84,12 +87,16 @@ int bv_outside_check(const char *wanted, struct bv_error *err)
 static void become(const struct program *p, const char *path, pid_t init, int said, int alive)
 {
     char pid[16];
-    const char *argv[ARGUMENTS];
+    const char *argv[ARGUMENTS + 1];
     sigset_t none;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     snprintf(pid, sizeof(pid), "%d", (int)init);
-    for (size_t i = 0; i < ARGUMENTS; i++)
-        argv[i] = p->argv[i] && strcmp(p->argv[i], "PID") == 0 ? pid : p->argv[i];
+    size_t count = 0;
+    for (size_t i = 0; i == 0 || p->argv[i - 1]; i++) {
+        argv[count++] = p->argv[i] && strcmp(p->argv[i], "PID") == 0 ? pid : p->argv[i];
+        if (i == 0 && p->for_root && geteuid() == 0)
+            argv[count++] = p->for_root;
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setsid(); /* what is meant for the job is not meant for it */
     for (int n = 1; n < NSIG; n++)

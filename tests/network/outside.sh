@@ -4,6 +4,17 @@
 # A private network with a way out: what carries it, when it is missing, and when it dies.
 # shellcheck disable=SC2317 # what is waited for is called by name
 set -euo pipefail
+# root's jobs have a way out, too.
+as_root_too()
+{
+    local tool
+
+    for tool in pasta slirp4netns auto; do
+        # shellcheck disable=SC2016,SC2154
+        is "$(bivouac run --store /root/store --job "root-$tool" --network "private,outside=$tool" -- bash -c '
+            exec 3<>"/dev/tcp/$1/$2" && echo hello >&3 && head -n 1 <&3' - "$server" "$port" 2>&1)" hello "$tool carries root's jobs, too"
+    done
+}
 . /src/tests/network/lib/network.sh
 . /src/tests/lib/stalls.sh
 

@@ -4,6 +4,7 @@
 # again as alice, and sees that no rule of a firewall is left behind.
 #
 #   # testbed: root net
+#   as_root_too() { what root does before, if anything; }
 #   . /src/tests/network/lib/network.sh
 
 # The server, which no job's network has as an address of its own.
@@ -54,6 +55,7 @@ as_root()
     require make_network
     take_address &
     before=$(rules)
+    ! declare -F as_root_too >/dev/null || as_root_too
     as_user alice env --chdir=/home/alice "$0" || status=$?
     is "$(rules)" "$before" "no rule of a firewall is left behind"
     kill "$!" 2>/dev/null || :
