@@ -13,7 +13,8 @@
 #include "base/mem.h"
 #include "proc/tree.h"
 
-#define TOLD_MAX 100 /* of a kind; a message is bounded */
+#define TOLD_MAX  100 /* a message is bounded */
+#define BOUND_MAX 400 /* each 140 bytes at most; what is left out is not tried before a restart */
 
 void bv_connections_free(struct bv_connections *c)
 {
@@ -198,15 +199,20 @@ static json_t *outside_json(int procfd, const struct bv_connection *c)
 json_t *bv_connections_json(int procfd, const struct bv_connections *c)
 {
     json_t *bound = json_array(), *outside = json_array(), *all = json_object();
+    json_int_t more = 0;
     for (size_t i = 0; i < c->count; i++) {
         const struct bv_connection *s = &c->socket[i];
         int is_bound = s->at.local_port && (s->udp || s->at.state == BV_INET_LISTEN);
-        if (is_bound && json_array_size(bound) < TOLD_MAX)
+        if (is_bound && json_array_size(bound) < BOUND_MAX)
             bv_json_append(bound, bound_json(s));
+        else
+            more += is_bound;
         if (bv_connection_is_tcp(s) && !s->inside && json_array_size(outside) < TOLD_MAX)
             bv_json_append(outside, outside_json(procfd, s));
     }
     bv_json_set(all, "bound", bound);
+    if (more)
+        bv_json_set(all, "more", json_integer(more));
     bv_json_set(all, "outside", outside);
     return all;
 }

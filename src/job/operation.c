@@ -215,6 +215,10 @@ static int on_frozen(void *arg, struct bv_error *err)
         bv_json_append(warnings,
                        json_string("the job has more threads or sockets with settings of their own, or more in "
                                    "closed terminals, than is kept: the last ones are as new after a restart"));
+    if (json_object_get(network, "more") && !x->op->spec->private_network)
+        bv_json_append(warnings,
+                       json_string("the job has more ports than are recorded: a restart finds only when it has "
+                                   "begun whether the last ones are free"));
     if (json_is_true(json_object_get(x->request, "final")) && finish_capture(x, err) < 0)
         return -1;
     if (!x->op->container && check_frozen(x, err) < 0)

@@ -57,6 +57,28 @@ holder tcp 127.0.0.1 7005 shared
 goes_on common
 kill "$holder_pid"
 
+# Of very many the last ones are left out.
+start_job many -- python3 -S -c 'import os, socket, time
+keep = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for port in range(410)]
+for i, s in enumerate(keep):
+    s.bind(("127.0.0.1", 20000 + i))
+print("ready", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.05)
+os._exit(5)'
+require wait_for says many ready
+require bv checkpoint many --kill
+job_wait
+like "$(jq -r 'select(.event == "checkpointed") | .warnings[]' "$BIVOUAC_STORE/jobs/many/events.jsonl")" \
+    "has more ports than are recorded" "the checkpoint of a job with very many ports warns"
+holder udp 127.0.0.1 20390
+is "$(status_of bv run --job many -- true)" 109 "the 390th is tried before a restart"
+kill "$holder_pid"
+wait "$holder_pid" || :
+start_job many -- true
+finish_job many
+is "$job_status" 5 "and it goes on when that is free"
+
 # A network of its own has all ports.
 start_job own --network private -- python3 -S "$listen" tcp 127.0.0.1 7006
 require wait_for says own ready
