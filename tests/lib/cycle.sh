@@ -73,6 +73,9 @@ job_checkpoint()
         job_runs || return 1
         case $status in
         101 | 103 | 112 | 116) ((SECONDS < end)) || break ;;
+        106) # a connection that is just being made is not for long
+            { tail -n 1 "$checkpoint_log" | grep -q 'In-flight connection' && ((SECONDS < end)); } || break
+            ;;
         119) return 1 ;; # it has ended meanwhile
         *) break ;;
         esac
@@ -144,10 +147,10 @@ remains_nothing()
     is "$(stray_files "$1")" "" "no temporary file is left"
 }
 
-# logs_if_failed DIR: what Bivouac said, when a check has failed.
+# logs_if_failed DIR: what Bivouac and the jobs said, when a check has failed.
 logs_if_failed()
 {
-    ((tap_failed == 0)) || grep -ah '^bivouac: ' "$1"/*.err "$checkpoint_log" | tail -n 30 | diag || :
+    ((tap_failed == 0)) || cat "$1"/*.err "$checkpoint_log" | tail -n 40 | diag || :
 }
 
 # How often a job was restarted, according to its history.
