@@ -191,16 +191,19 @@ static void end_container(struct bv_capsule *c)
 
 void bv_capsule_destroy(struct bv_capsule *c)
 {
-    close_fd(&c->sock);
-    if (c->init <= 0)
+    if (c->init <= 0) {
+        close_fd(&c->sock);
         return;
+    }
     if (c->container) {
+        close_fd(&c->sock);
         end_container(c);
         return;
     }
+    /* All at once, by the kernel, which lets the init go only when everything in its pid namespace is gone. */
     kill(c->init, SIGKILL);
-    /* The kernel lets the init go only when everything in its pid namespace is gone. */
     while (waitpid(c->init, NULL, 0) < 0 && errno == EINTR)
         ;
+    close_fd(&c->sock);
     c->init = 0;
 }

@@ -135,14 +135,18 @@ static void kill_below(void)
 static void end(struct init *in)
 {
     const struct bv_capsule_container *c = in->config->container;
+    /* Everything in our pid namespace ends with us, at once. Of a tree that an engine holds nothing must run on, as it
+     * would if the engine alone went. */
+    if (!c)
+        _exit(1);
     if (in->operation)
         do_abort(in);
     if (in->sentinel.pid > 0)
         kill(in->sentinel.pid, SIGKILL);
-    if (c && in->root <= 0)
+    if (in->root <= 0)
         kill_below();
     /* Who is still there tries again. */
-    _exit(c && c->remove(c->arg) < 0);
+    _exit(c->remove(c->arg) < 0);
 }
 
 static void serve(struct init *in)

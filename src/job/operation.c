@@ -2,6 +2,7 @@
 #include "job/operation.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,10 @@
 #include "proc/tree.h"
 
 #define TELL_TIMEOUT 60 /* s; the supervisor always reads */
-#define KEPT_TOLD    50 /* paths of at most 4 KiB, escaped: below BV_MSG_MAX for any but hostile names */
+/* ms. Who sees the supervisor gone is about to be ended with all of the job, which must not run on before: a checkpoint
+ * that it is to go on from may be committed. */
+#define LAST_MOMENT 5000
+#define KEPT_TOLD   50 /* paths of at most 4 KiB, escaped: below BV_MSG_MAX for any but hostile names */
 
 struct context {
     const struct bv_operation *op;
@@ -62,6 +66,8 @@ static int await_verdict(struct context *x, struct bv_error *err)
 {
     automsg struct bv_msg m = {0};
     int got = bv_msg_recv(x->sock, &m, bv_deadline_in(0), err);
+    if (got <= 0)
+        poll(NULL, 0, LAST_MOMENT);
     if (got < 0)
         return -1;
     if (got == 0)
