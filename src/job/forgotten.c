@@ -75,24 +75,27 @@ static int take_threads(int procfd, pid_t root, json_t *list, struct bv_error *e
 
 int bv_forgotten_take(pid_t root, json_t **ret, struct bv_error *err)
 {
-    autojson json_t *all = json_object(), *threads = json_array(), *sockets = NULL, *hung_up = NULL;
+    autojson json_t *all = json_object(), *threads = json_array(), *sockets = NULL, *hung_up = NULL, *code = NULL;
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (procfd < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
     int left_out = take_threads(procfd, root, threads, err);
     int more = left_out < 0 ? -1 : bv_forgotten_sockets_take(procfd, root, &sockets, err);
-    int last = more < 0 ? -1 : bv_forgotten_terminals_take(procfd, root, &hung_up, err);
+    int still = more < 0 ? -1 : bv_forgotten_terminals_take(procfd, root, &hung_up, err);
+    int last = still < 0 ? -1 : bv_forgotten_code_take(procfd, root, &code, err);
     if (last < 0)
         return -1;
     bv_json_set(all, "threads", json_incref(threads));
     bv_json_set(all, "sockets", json_incref(sockets));
     if (json_array_size(hung_up) > 0)
         bv_json_set(all, "hung-up", json_incref(hung_up));
+    if (json_array_size(code) > 0)
+        bv_json_set(all, "code", json_incref(code));
     long flags = read_number(procfd, root, "personality", 16);
     if (flags > 0 && (flags & INHERITED))
         bv_json_set(all, "personality", json_integer(flags & INHERITED));
     *ret = json_incref(all);
-    return left_out + more + last;
+    return left_out + more + still + last;
 }
 
 void bv_forgotten_inherit(const json_t *forgotten)
@@ -134,7 +137,7 @@ static int restore_threads(const json_t *threads, struct bv_error *err)
     return lost;
 }
 
-int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err)
+static int restore_recorded(const json_t *forgotten, struct bv_error *err)
 {
     json_t *threads, *sockets;
     if (!forgotten)
@@ -146,4 +149,11 @@ int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err)
     int more = lost < 0 ? -1 : bv_forgotten_sockets_restore(sockets, err);
     int last = more < 0 ? -1 : bv_forgotten_terminals_restore(json_object_get(forgotten, "hung-up"), err);
     return last < 0 ? -1 : lost + more + last;
+}
+
+int bv_forgotten_restore(const json_t *forgotten, pid_t root, struct bv_error *err)
+{
+    if (bv_forgotten_code_restore(json_object_get(forgotten, "code"), root, err) < 0)
+        return -1;
+    return restore_recorded(forgotten, err);
 }

@@ -13,6 +13,7 @@
  *     {"threads": [{"tid": 1003, "ioprio": 24576, "timer_slack_ns": 1000}],
  *      "sockets": [{"pid": 1003, "fd": 4, "options": {"TCP_USER_TIMEOUT": 12345}}],
  *      "hung-up": [{"pid": 1003, "fd": 19, "unread": "6f6b0a"}],
+ *      "code": [{"pid": 1003, "at": 4194304, "bytes": "554889e54883ec10"}],
  *      "personality": 262144}
  *
  * Only what differs from what the capsule was given, or from a new socket, is in it. */
@@ -20,6 +21,7 @@
 /* It all travels in a message: so many threads and options of sockets, and the rest is left out. */
 #define BV_FORGOTTEN_THREADS 400
 #define BV_FORGOTTEN_OPTIONS 600
+#define BV_FORGOTTEN_CODES   400
 
 /* Who has read the end of a terminal closes it, so that there are few. In bytes, of all of them. */
 #define BV_FORGOTTEN_TERMINALS 64
@@ -33,7 +35,7 @@ void bv_forgotten_inherit(const json_t *forgotten);
 
 /* Set it again in the restored tree; NULL is a checkpoint that knew of none. What this host does not have or allow is
  * left alone; the number of those is returned, -1 on error. */
-int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err);
+int bv_forgotten_restore(const json_t *forgotten, pid_t root, struct bv_error *err);
 
 /* Set timerfds going again, in the restored tree, that have a period and had come to their end unread: the engine gives
  * them no time, which for the kernel means that they are off. One of them is let to tick a period from now; those that
@@ -48,3 +50,8 @@ int bv_forgotten_sockets_restore(const json_t *sockets, struct bv_error *err);
  * whose other side was never opened, and without what was not read yet: its reader would wait for ever for the end. */
 int bv_forgotten_terminals_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
 int bv_forgotten_terminals_restore(const json_t *list, struct bv_error *err);
+
+/* Of code alone (forgotten_code.c): the bytes over which the engine injects (engine/injected.h), of processes that do
+ * not have them from a file; and put back where they are not what they were, from here or from the file. */
+int bv_forgotten_code_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
+int bv_forgotten_code_restore(const json_t *list, pid_t root, struct bv_error *err);

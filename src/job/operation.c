@@ -298,8 +298,9 @@ static int on_restored(void *arg, struct bv_error *err)
     if (x->op->spec->private_network)
         bv_standin_silence(0);
     bv_fault_point("restart-engine");
-    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
-        bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
+    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0)
+        return -1;
+    if (!x->op->container && bv_forgotten_restore(json_object_get(x->request, "forgotten"), x->root, err) < 0)
         return -1;
     bv_forgotten_timers_wind(x->root);
     return write_last_pid(x->request, err);

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,7 +18,9 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "engine/injected.h"
 #include "job/forgotten.h"
+#include "proc/maps.h"
 
 #define IDLE (3 << 13) /* a class of ioprio_set(2) */
 
@@ -93,8 +96,8 @@ static void a_job_that_has_set_nothing_has_nothing_to_keep(void **state)
     stop_child(pid);
     autojson json_t *wanted = json_pack("{s:[], s:[]}", "threads", "sockets");
     assert_true(json_equal(all, wanted));
-    assert_int_equal(bv_forgotten_restore(all, NULL), 0);
-    assert_int_equal(bv_forgotten_restore(NULL, NULL), 0);
+    assert_int_equal(bv_forgotten_restore(all, getpid(), NULL), 0);
+    assert_int_equal(bv_forgotten_restore(NULL, getpid(), NULL), 0);
 }
 
 static void what_a_thread_has_set_is_taken_and_given_back(void **state)
@@ -110,7 +113,7 @@ static void what_a_thread_has_set_is_taken_and_given_back(void **state)
 
     pid = start_child(do_nothing);
     autojson json_t *other = json_pack("{s:[{s:i, s:i}], s:[]}", "threads", "tid", (int)pid, "ioprio", IDLE, "sockets");
-    assert_int_equal(bv_forgotten_restore(other, NULL), 0);
+    assert_int_equal(bv_forgotten_restore(other, getpid(), NULL), 0);
     assert_int_equal(syscall(SYS_ioprio_get, 1, pid), IDLE);
     stop_child(pid);
 }
@@ -162,7 +165,7 @@ static void what_is_gone_is_counted(void **state)
     autojson json_t *all =
         json_pack("{s:[{s:i, s:i, s:i}], s:[{s:i, s:i, s:{}}]}", "threads", "tid", (int)pid, "ioprio", IDLE,
                   "timer_slack_ns", 1, "sockets", "pid", (int)pid, "fd", 3, "options");
-    assert_int_equal(bv_forgotten_restore(all, NULL), 3);
+    assert_int_equal(bv_forgotten_restore(all, getpid(), NULL), 3);
 }
 
 static void what_is_inherited_is_one_flag_only(void **state)
@@ -214,6 +217,113 @@ static void a_timer_that_was_due_ticks_on(void **state)
     close(off);
 }
 
+/* --- code --- */
+
+static const unsigned char pattern[BV_INJECTED_SIZE] = {
+#if defined(__x86_64__)
+    0x0f, 0x05, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+#else
+    0x01, 0x00, 0x00, 0xd4, 0x00, 0x00, 0x20, 0xd4,
+#endif
+};
+
+static const unsigned char own_code[BV_INJECTED_SIZE] = {1, 2, 3, 4, 0xfc, 0xfd, 0xfe, 0xff};
+
+#define OWN_PLACE 0x10000 /* below all else: the first code of the process */
+
+/* Code that is in no file, as that of a compiler at run time. */
+static void map_code(void)
+{
+    void *at = mmap((void *)OWN_PLACE, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, /* NOLINT */
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == MAP_FAILED)
+        _exit(1);
+    memcpy(at, own_code, sizeof(own_code));
+}
+
+static uint64_t first_code_of(pid_t pid)
+{
+    automaps struct bv_maps maps = {0};
+    autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(bv_maps_scan(procfd, pid, &maps, NULL), 0);
+    for (size_t i = 0; i < maps.count; i++)
+        if (maps.map[i].executable)
+            return maps.map[i].start;
+    fail();
+    return 0;
+}
+
+static int open_memory(pid_t pid)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+/* As an image has it, in which CRIU was seen at work. */
+static void inject(pid_t pid, unsigned char was[BV_INJECTED_SIZE])
+{
+    autoclose int mem = open_memory(pid);
+    off_t at = (off_t)first_code_of(pid);
+    assert_int_equal(pread(mem, was, BV_INJECTED_SIZE, at), BV_INJECTED_SIZE);
+    assert_int_equal(pwrite(mem, pattern, BV_INJECTED_SIZE, at), BV_INJECTED_SIZE);
+}
+
+static void assert_code(pid_t pid, const unsigned char wanted[BV_INJECTED_SIZE])
+{
+    unsigned char now[BV_INJECTED_SIZE];
+    autoclose int mem = open_memory(pid);
+    assert_int_equal(pread(mem, now, sizeof(now), (off_t)first_code_of(pid)), sizeof(now));
+    assert_memory_equal(now, wanted, sizeof(now));
+}
+
+static void code_that_was_injected_is_put_right_from_its_file(void **state)
+{
+    (void)state;
+    unsigned char was[BV_INJECTED_SIZE];
+    pid_t pid = start_child(do_nothing);
+    autojson json_t *all = take(pid);
+    assert_null(json_object_get(all, "code"));
+    inject(pid, was);
+    assert_int_equal(bv_forgotten_restore(NULL, pid, NULL), 0);
+    assert_code(pid, was);
+    stop_child(pid);
+}
+
+static void code_that_is_in_no_file_is_kept(void **state)
+{
+    (void)state;
+    unsigned char was[BV_INJECTED_SIZE];
+    pid_t pid = start_child(map_code);
+    autojson json_t *all = take(pid);
+    autojson json_t *wanted =
+        json_pack("[{s:i, s:i, s:s}]", "pid", (int)pid, "at", OWN_PLACE, "bytes", "01020304fcfdfeff");
+    assert_true(json_equal(json_object_get(all, "code"), wanted));
+    inject(pid, was);
+    assert_memory_equal(was, own_code, sizeof(own_code));
+
+    /* Nothing else is known to be right. */
+    assert_int_equal(bv_forgotten_restore(NULL, pid, NULL), 0);
+    assert_code(pid, pattern);
+    json_t *entry = json_array_get(json_object_get(all, "code"), 0);
+    static const char *const bad[] = {"01", "zz020304fcfdfeff", "01020304fcfdfeff00"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_object_set_new(entry, "bytes", json_string(bad[i]));
+        assert_fails(BV_ECORRUPT, bv_forgotten_restore(all, pid, &err));
+    }
+    json_object_set_new(entry, "bytes", json_string("01020304fcfdfeff"));
+    assert_int_equal(bv_forgotten_restore(all, pid, NULL), 0);
+    assert_code(pid, own_code);
+
+    /* What does not look like CRIU's is not touched, whatever a checkpoint says. */
+    json_object_set_new(entry, "bytes", json_string("0000000000000000"));
+    assert_int_equal(bv_forgotten_restore(all, pid, NULL), 0);
+    assert_code(pid, own_code);
+    stop_child(pid);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -232,7 +342,7 @@ static void what_makes_no_sense_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         autojson json_t *j = json_loads(bad[i], 0, NULL);
-        assert_fails(BV_ECORRUPT, bv_forgotten_restore(j, &err));
+        assert_fails(BV_ECORRUPT, bv_forgotten_restore(j, getpid(), &err));
     }
 }
 
@@ -246,6 +356,8 @@ int main(void)
         cmocka_unit_test(what_is_gone_is_counted),
         cmocka_unit_test(what_is_inherited_is_one_flag_only),
         cmocka_unit_test(a_timer_that_was_due_ticks_on),
+        cmocka_unit_test(code_that_was_injected_is_put_right_from_its_file),
+        cmocka_unit_test(code_that_is_in_no_file_is_kept),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
