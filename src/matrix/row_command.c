@@ -117,15 +117,18 @@ int row_prepare(struct row_run *r, struct bv_error *err)
     return 0;
 }
 
-int row_start_beside(struct row_run *r, pid_t *ret, struct bv_error *err)
+int row_start_beside(struct row_run *r, struct bv_error *err)
 {
     autowords struct words w = {0};
     autoclose int log = open_log(r);
     if (!r->row->beside)
         return 0;
     add_list(r, &w, r->row->beside);
-    *ret = start(r, &w, ROW_WORK, log, log);
-    return *ret < 0 ? bv_fail(err, BV_ENOEXEC, errno, "cannot start %s", r->row->beside[0]) : 0;
+    pid_t pid = start(r, &w, ROW_WORK, log, log);
+    if (pid < 0)
+        return bv_fail(err, BV_ENOEXEC, errno, "cannot start %s", r->row->beside[0]);
+    r->beside = pid;
+    return 0;
 }
 
 int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err)
@@ -234,11 +237,27 @@ int row_await_word(struct row_run *r, struct row_attempt *a, const char *word, s
     }
 }
 
-void row_crash(struct row_attempt *a)
+static int is_only_child(pid_t pid)
 {
+    char *end;
+    autofree char *children = bv_read_proc(AT_FDCWD, "/proc/thread-self/children", 4096);
+    return children && strtol(children, &end, 10) == pid && end[strspn(end, " ")] == '\0';
+}
+
+void row_crash(struct row_run *r, struct row_attempt *a)
+{
+    struct bv_deadline patience = bv_deadline_in(REAP_SECONDS);
     if (a->pid > 0)
         kill(a->pid, SIGKILL);
-    bv_child_wait_all(REAP_SECONDS);
+    while (!bv_deadline_passed(patience)) {
+        pid_t got = waitpid(-1, NULL, WNOHANG);
+        if (got > 0 && got == r->beside)
+            r->beside = 0;
+        if (got < 0 || (got == 0 && r->beside > 0 && is_only_child(r->beside)))
+            break;
+        if (got == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
     a->pid = 0;
 }
 

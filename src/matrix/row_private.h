@@ -23,6 +23,7 @@ struct row_run {
     struct matrix_result *result;
     char *dir, *store;
     int dirfd;
+    pid_t beside; /* what runs beside the job; 0 = nothing */
     struct bv_deadline deadline;
 };
 
@@ -35,9 +36,9 @@ struct row_attempt {
 
 /* --- row_command.c: what we start, and what they say --- */
 
-/* What the row prepares and has beside it. `ret` is 0 where there is nothing beside. Errors: BV_ENOEXEC. */
+/* What the row prepares and has beside it. Errors: BV_ENOEXEC. */
 int row_prepare(struct row_run *r, struct bv_error *err);
-int row_start_beside(struct row_run *r, pid_t *ret, struct bv_error *err);
+int row_start_beside(struct row_run *r, struct bv_error *err);
 
 /* bivouac run, in DIR/work. */
 int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err);
@@ -49,8 +50,8 @@ int row_restart(struct row_run *r, const char *work, const char *copy, struct ro
 int row_await_end(struct row_run *r, struct row_attempt *a, struct bv_error *err);
 /* Wait until the job has said that line. 1, or 0 if it has ended without. Errors: BV_ETIMEOUT. */
 int row_await_word(struct row_run *r, struct row_attempt *a, const char *word, struct bv_error *err);
-/* Kill it as a power cut would, and wait until all that it had is gone. */
-void row_crash(struct row_attempt *a);
+/* Kill it as a power cut would, and wait until all that it had is gone; what runs beside it runs on. */
+void row_crash(struct row_run *r, struct row_attempt *a);
 
 /* bivouac checkpoint; 0 with the result's figures taken, or the error that it tells. */
 int row_checkpoint(struct row_run *r, int kill_it, struct bv_error *err);

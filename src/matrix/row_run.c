@@ -193,15 +193,15 @@ static int play_crash(struct row_run *r, struct row_attempt a[2], struct bv_erro
     int said = row_await_word(r, &a[0], "on", err);
     if (said <= 0)
         return said < 0 ? -1 : fail_end(r, &a[0], "after its checkpoint", err);
-    row_crash(&a[0]);
+    row_crash(r, &a[0]);
     if (row_untouch(r, ROW_WORK, "on", err) < 0)
         return -1;
     return go_on(r, ROW_WORK, &a[0], err);
 }
 
-static int prepare(struct row_run *r, pid_t *beside, struct bv_error *err)
+static int prepare(struct row_run *r, struct bv_error *err)
 {
-    if (row_prepare(r, err) == 0 && row_start_beside(r, beside, err) == 0)
+    if (row_prepare(r, err) == 0 && row_start_beside(r, err) == 0)
         return 0;
     r->result->outcome = MATRIX_NOT_HERE;
     return -1;
@@ -265,12 +265,10 @@ void matrix_row_run(const struct matrix *m, const struct matrix_row *row, struct
 {
     struct bv_error err = {0};
     struct row_attempt attempt[2] = {0};
-    pid_t beside = 0;
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
     *ret = (struct matrix_result){.outcome = MATRIX_FAILS, .frozen = -1};
     struct row_run r = {.m = m, .row = row, .result = ret, .dirfd = -1, .deadline = bv_deadline_in(m->timeout)};
-    if (check_needs(&r, &err) < 0 || set_up(&r, &err) < 0 || prepare(&r, &beside, &err) < 0 ||
-        play(&r, attempt, &err) < 0) {
+    if (check_needs(&r, &err) < 0 || set_up(&r, &err) < 0 || prepare(&r, &err) < 0 || play(&r, attempt, &err) < 0) {
         snprintf(ret->text, sizeof(ret->text), "%s", err.text);
         if (ret->outcome == MATRIX_WORKS || ret->outcome == MATRIX_LOST)
             ret->outcome = MATRIX_FAILS;
@@ -280,9 +278,10 @@ void matrix_row_run(const struct matrix *m, const struct matrix_row *row, struct
     for (size_t i = 0; i < 2; i++)
         if (attempt[i].pid > 0)
             kill(attempt[i].pid, SIGKILL);
-    if (beside > 0)
-        kill(beside, SIGKILL);
-    row_crash(&attempt[0]);
+    if (r.beside > 0)
+        kill(r.beside, SIGKILL);
+    r.beside = 0;
+    row_crash(&r, &attempt[0]);
     close_fd(&r.dirfd);
     free(r.dir);
     free(r.store);
