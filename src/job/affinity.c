@@ -1,36 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/affinity.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "proc/tree.h"
 
 #define THREADS_MAX 1000000
 
+#define TEXT_MAX 4096 /* of a mask; every other of 1024 CPUs is less */
+
+/* "0-63,128": nodes have hundreds of CPUs, and a job hundreds of threads. */
 static json_t *mask_json(const cpu_set_t *mask)
 {
-    json_t *cpus = json_array();
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, mask))
-            bv_json_append(cpus, json_integer(i));
-    return cpus;
+    char text[TEXT_MAX] = "";
+    size_t used = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        int first = i;
+        if (!CPU_ISSET(i, mask))
+            continue;
+        while (i + 1 < CPU_SETSIZE && CPU_ISSET(i + 1, mask))
+            i++;
+        const char *comma = used ? "," : "";
+        used += (size_t)(i > first ? snprintf(text + used, sizeof(text) - used, "%s%d-%d", comma, first, i)
+                                   : snprintf(text + used, sizeof(text) - used, "%s%d", comma, first));
+    }
+    return json_string(text);
 }
 
-static void add_thread(pid_t tid, const cpu_set_t *given, json_t *list)
+static int parse_number(const char **at, int *ret)
+{
+    char *end;
+    if (!isdigit((unsigned char)**at))
+        return -1;
+    unsigned long n = strtoul(*at, &end, 10);
+    if (n > INT_MAX)
+        return -1;
+    *at = end;
+    *ret = (int)n;
+    return 0;
+}
+
+/* CPUs that cannot be here are passed over. */
+static int parse_mask(const char *text, cpu_set_t *ret)
+{
+    CPU_ZERO(ret);
+    while (*text) {
+        int first, last;
+        if (parse_number(&text, &first) < 0)
+            return -1;
+        last = first;
+        if (*text == '-' && (text++, parse_number(&text, &last) < 0))
+            return -1;
+        for (int i = first; i <= last && i < CPU_SETSIZE; i++)
+            CPU_SET((size_t)i, ret);
+        if (*text && *text++ != ',')
+            return -1;
+    }
+    return 0;
+}
+
+/* 1 if it had to be left out. */
+static int add_thread(pid_t tid, const cpu_set_t *given, json_t *list)
 {
     cpu_set_t mask;
     if (sched_getaffinity(tid, sizeof(mask), &mask) < 0 || CPU_EQUAL(&mask, given))
-        return;
+        return 0;
+    if (json_array_size(list) == BV_AFFINITY_THREADS)
+        return 1;
     json_t *entry = json_object();
     bv_json_set(entry, "tid", json_integer(tid));
     bv_json_set(entry, "cpus", mask_json(&mask));
     bv_json_append(list, entry);
+    return 0;
 }
 
 int bv_affinity_take(pid_t root, json_t **ret, struct bv_error *err)
 {
+    int left_out = 0;
     cpu_set_t given;
     autopids struct bv_pids pids = {0};
     autojson json_t *list = json_array();
@@ -44,10 +96,10 @@ int bv_affinity_take(pid_t root, json_t **ret, struct bv_error *err)
         if (bv_tree_threads(procfd, pids.pid[i], &tids, NULL) < 0)
             continue;
         for (size_t k = 0; k < tids.count; k++)
-            add_thread(tids.pid[k], &given, list);
+            left_out += add_thread(tids.pid[k], &given, list);
     }
     *ret = json_incref(list);
-    return 0;
+    return left_out;
 }
 
 int bv_affinity_restore(const json_t *affinity, struct bv_error *err)
@@ -57,17 +109,13 @@ int bv_affinity_restore(const json_t *affinity, struct bv_error *err)
         return bv_fail(err, BV_ECORRUPT, 0, "\"affinity\" is no list of threads");
     for (size_t i = 0; i < json_array_size(affinity); i++) {
         uint64_t tid;
-        json_t *cpus;
+        const char *cpus;
         cpu_set_t mask;
-        CPU_ZERO(&mask);
         if (bv_json_u64(json_array_get(affinity, i), "tid", INT32_MAX, &tid, err) < 0 ||
-            bv_json_array(json_array_get(affinity, i), "cpus", CPU_SETSIZE, &cpus, err) < 0)
+            bv_json_str(json_array_get(affinity, i), "cpus", &cpus, err) < 0)
             return -1;
-        for (size_t k = 0; k < json_array_size(cpus); k++) {
-            json_int_t cpu = json_integer_value(json_array_get(cpus, k));
-            if (cpu >= 0 && cpu < CPU_SETSIZE)
-                CPU_SET((size_t)cpu, &mask);
-        }
+        if (parse_mask(cpus, &mask) < 0)
+            return bv_fail(err, BV_ECORRUPT, 0, "\"cpus\" is no list of CPUs");
         lost += sched_setaffinity((pid_t)tid, sizeof(mask), &mask) < 0;
     }
     return lost;

@@ -201,7 +201,7 @@ static int on_frozen(void *arg, struct bv_error *err)
     struct context *x = arg;
     autojson json_t *affinity = NULL, *forgotten = NULL, *network = NULL;
     bv_fault_point("checkpoint-frozen");
-    int left_out = 0, outside = x->op->container ? BV_CAPTURE_OUTSIDE : 0;
+    int left_out = 0, unbound = 0, outside = x->op->container ? BV_CAPTURE_OUTSIDE : 0;
     if (x->op->engine->capabilities & BV_ENGINE_ROOTFS)
         outside |= BV_CAPTURE_NO_ROOT;
     /* A container's pids are others after a restart, and its CPUs are its runtime's. */
@@ -210,13 +210,16 @@ static int on_frozen(void *arg, struct bv_error *err)
         network = json_pack("{s:[], s:[]}", "bound", "outside"); /* the runtime's affair too */
         forgotten = json_null();
     } else if ((left_out = bv_forgotten_take(x->root, &forgotten, err)) < 0 || take_connections(x, &network, err) < 0 ||
-               bv_affinity_take(x->root, &affinity, err) < 0) {
+               (unbound = bv_affinity_take(x->root, &affinity, err)) < 0) {
         return -1;
     }
     if (bv_capture_take(x->op->spec, x->root, outside, x->staging, &x->capture, err) < 0)
         return -1;
 
     autojson json_t *warnings = json_deep_copy(bv_capture_warnings(x->capture));
+    if (unbound)
+        bv_json_append(warnings, json_string("the job has more threads with CPUs of their own than is kept: the last "
+                                             "ones run on any after a restart"));
     if (left_out)
         bv_json_append(warnings,
                        json_string("the job has more threads or sockets with settings of their own, or more in "

@@ -197,6 +197,7 @@ static void a_job_that_never_cared_has_no_affinity_to_keep(void **state)
 static void a_thread_s_own_affinity_is_taken_and_given_back(void **state)
 {
     (void)state;
+    char text[16];
     cpu_set_t one, own, now;
     autojson json_t *list = NULL;
     assert_int_equal(sched_getaffinity(0, sizeof(own), &own), 0);
@@ -208,6 +209,8 @@ static void a_thread_s_own_affinity_is_taken_and_given_back(void **state)
     assert_ok(bv_affinity_take(pid, &list, &err));
     assert_int_equal(json_array_size(list), 1);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "tid")), pid);
+    snprintf(text, sizeof(text), "%d", first_cpu());
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "cpus")), text);
 
     assert_int_equal(sched_setaffinity(pid, sizeof(own), &own), 0);
     assert_int_equal(bv_affinity_restore(list, NULL), 0);
@@ -222,9 +225,8 @@ static void a_mask_that_this_host_does_not_have_is_counted_and_left_alone(void *
     cpu_set_t before, after;
     pid_t pid = start_child(NULL);
     assert_int_equal(sched_getaffinity(pid, sizeof(before), &before), 0);
-    autojson json_t *list =
-        json_pack("[{s:i, s:[i]}, {s:i, s:[]}, {s:i, s:[i, i]}]", "tid", (int)pid, "cpus", CPU_SETSIZE - 1, "tid",
-                  (int)pid, "cpus", "tid", (int)pid, "cpus", -1, CPU_SETSIZE);
+    autojson json_t *list = json_pack("[{s:i, s:s}, {s:i, s:s}, {s:i, s:s}]", "tid", (int)pid, "cpus", "1023", "tid",
+                                      (int)pid, "cpus", "", "tid", (int)pid, "cpus", "1024-2147483647");
     assert_int_equal(bv_affinity_restore(list, NULL), 3);
     assert_int_equal(sched_getaffinity(pid, sizeof(after), &after), 0);
     assert_true(CPU_EQUAL(&before, &after));
@@ -237,10 +239,15 @@ static void an_affinity_that_makes_no_sense_is_refused(void **state)
     static const char *const bad[] = {"{}",
                                       "[1]",
                                       "[{}]",
-                                      "[{\"tid\":-1,\"cpus\":[]}]",
+                                      "[{\"tid\":-1,\"cpus\":\"\"}]",
+                                      "[{\"tid\":1,\"cpus\":\"0-\"}]",
+                                      "[{\"tid\":1,\"cpus\":\"-1\"}]",
+                                      "[{\"tid\":1,\"cpus\":\"0 1\"}]",
+                                      "[{\"tid\":1,\"cpus\":\"99999999999\"}]",
+                                      "[{\"tid\":1,\"cpus\":[0]}]",
                                       "[{\"tid\":1}]",
                                       "[{\"tid\":1,\"cpus\":3}]",
-                                      "[{\"tid\":9999999999,\"cpus\":[]}]"};
+                                      "[{\"tid\":9999999999,\"cpus\":\"\"}]"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         autojson json_t *j = json_loads(bad[i], 0, NULL);
         assert_fails(BV_ECORRUPT, bv_affinity_restore(j, &err));
