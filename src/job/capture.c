@@ -186,14 +186,44 @@ int bv_capture_take(const struct bv_spec *spec, pid_t root, int how, int staging
     return 0;
 }
 
+/* Is the copy what stood in the file at the freeze? The job runs again, and may have cut the file meanwhile. */
+static int is_as_frozen(const struct capture_deferred *d, int copy)
+{
+    struct stat st;
+    char sum[SUM_TEXT];
+    const char *tail = json_string_value(json_object_get(d->entry, "tail"));
+    size_t part = d->size < SUM_PART ? (size_t)d->size : SUM_PART;
+    if (fstat(d->fd, &st) < 0 || (uint64_t)st.st_size < d->size)
+        return 0;
+    return !tail || (capture_sum(copy, d->size - part, part, sum) == 0 && strcmp(sum, tail) == 0);
+}
+
+static int copy_one_deferred(struct bv_capture *c, const struct capture_deferred *d, struct bv_error *err)
+{
+    struct stat st;
+    autoclose int to = create_file(c, d->number);
+    int rc = to < 0 ? -1 : bv_copy_file(d->fd, to, (off_t)d->size, NULL);
+    int saved = errno;
+    if (to >= 0 &&
+        ((rc == 0 && !is_as_frozen(d, to)) || (rc < 0 && fstat(d->fd, &st) == 0 && (uint64_t)st.st_size < d->size))) {
+        /* A restart is refused then, if the file is not whole, rather than that it makes it something it never was. */
+        char name[16];
+        snprintf(name, sizeof(name), "%u", d->number);
+        json_object_del(d->entry, "content");
+        return unlinkat(c->files, name, 0) == 0 ? 0 : bv_fail(err, BV_ESTORE, errno, "cannot remove a copy");
+    }
+    errno = saved;
+    if (rc < 0)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot copy a file of the job into the store");
+    return 0;
+}
+
 static int copy_deferred(struct bv_capture *c, struct bv_error *err)
 {
     for (size_t i = 0; i < c->deferred_count; i++) {
-        struct capture_deferred *d = &c->deferred[i];
-        autoclose int to = create_file(c, d->number);
-        if (to < 0 || bv_copy_file(d->fd, to, (off_t)d->size, NULL) < 0)
-            return bv_fail(err, bv_store_code(errno), errno, "cannot copy a file of the job into the store");
-        close_fd(&d->fd);
+        if (copy_one_deferred(c, &c->deferred[i], err) < 0)
+            return -1;
+        close_fd(&c->deferred[i].fd);
     }
     return 0;
 }

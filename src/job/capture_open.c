@@ -199,8 +199,8 @@ static enum capture_class classify(const struct bv_capture *c, const struct open
 static void defer(struct bv_capture *c, struct open_file *f, json_t *entry)
 {
     c->deferred = bv_realloc(c->deferred, c->deferred_count + 1, sizeof(c->deferred[0]));
-    c->deferred[c->deferred_count++] =
-        (struct capture_deferred){.fd = steal_fd(&f->fd), .size = (uint64_t)f->st.st_size, .number = c->next};
+    c->deferred[c->deferred_count++] = (struct capture_deferred){
+        .fd = steal_fd(&f->fd), .size = (uint64_t)f->st.st_size, .number = c->next, .entry = entry};
     bv_json_set(entry, "content", json_integer(c->next++));
 }
 

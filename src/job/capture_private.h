@@ -33,6 +33,7 @@ struct capture_deferred {
     int fd;
     uint64_t size;
     unsigned number; /* of the file in files/ */
+    json_t *entry;   /* that has it as its content; in `opened` */
 };
 
 struct bv_capture {

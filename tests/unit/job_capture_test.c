@@ -304,6 +304,28 @@ static void what_can_wait_is_copied_when_the_job_runs_again(void **state)
     assert_text(f->staging, "files/0", "at the freeze");
 }
 
+/* The copy that could wait came too late: none is better than one of something else. */
+static void what_is_cut_before_it_is_copied_has_no_content(void **state)
+{
+    struct files_fixture *f = *state;
+    static const char *const later[] = {"", "short", "another long text", "as long as it"};
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        struct bv_capture *c = NULL;
+        put_text(f->work, "log", "at the freeze");
+        start_job(f, (const struct opened[]){{"log", O_WRONLY | O_APPEND, 0, 0, 0}}, 1);
+        assert_ok(bv_capture_take(&f->spec, f->job, 0, f->staging, &c, &err));
+        put_text(f->work, "log", later[i]);
+        assert_ok(bv_capture_finish(c, &err));
+        assert_missing(f->staging, "files/0");
+        autofree char *text = bv_read_proc(f->staging, BV_CAPTURE_JSON, 4096);
+        assert_non_null(strstr(text, "/data/log"));
+        assert_null(strstr(text, "\"content\""));
+        end_job(f);
+        assert_ok(bv_remove_tree(f->staging, "files", &err));
+        assert_ok(bv_remove_tree(f->staging, BV_CAPTURE_JSON, &err));
+    }
+}
+
 static void two_names_of_one_file_are_one_entry(void **state)
 {
     struct files_fixture *f = *state;
@@ -333,6 +355,7 @@ int main(void)
         files_test(a_captured_directory_that_is_not_there_yet_is_captured_as_empty),
         files_test(a_captured_directory_that_is_none_fails_the_checkpoint),
         files_test(what_can_wait_is_copied_when_the_job_runs_again),
+        files_test(what_is_cut_before_it_is_copied_has_no_content),
         files_test(two_names_of_one_file_are_one_entry),
     };
     return cmocka_run_group_tests(tests, private_shm, NULL);
