@@ -83,11 +83,20 @@ int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int 
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint lacks the content of %s", e->path);
     if (ftruncate(to, 0) < 0 || bv_copy_file(from, to, st.st_size, NULL) < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot put %s back", e->path);
-    if (fchmod(to, e->mode) < 0 && errno != EPERM)
+    return rollback_put_attributes(to, e, err);
+}
+
+int rollback_put_attributes(int to, const struct rollback_entry *e, struct bv_error *err)
+{
+    struct stat st;
+    if (fstat(to, &st) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", e->path);
+    if ((st.st_mode & 07777) != e->mode && fchmod(to, e->mode) < 0 && errno != EPERM)
         return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
     if (bv_xattr_restore(to, e->xattr, err) < 0)
         return bv_wrap(err, "%s", e->path);
-    rollback_set_time(to, e);
+    if (st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec != e->mtime_ns)
+        rollback_set_time(to, e);
     return 0;
 }
 
@@ -219,7 +228,7 @@ static int overwrite(struct rollback *r, const struct rollback_entry *e, const s
     if (fd < 0)
         return rollback_refuse(e->path, errno, err);
     if ((uint64_t)st->st_size == e->size && rollback_same_content(r, e, fd))
-        return 0;
+        return rollback_put_attributes(fd, e, err);
     if (rollback_keep(r, fd, 0, e->path, "changed since the checkpoint", err) < 0)
         return -1;
     return rollback_replace(r, e, fd, err);
@@ -312,9 +321,11 @@ static int restore_file(struct rollback *r, const json_t *j, const struct rollba
         return bv_fail(err, BV_ECHANGED, 0, "%s is not a regular file any more", e->path);
     if (restore_existing(r, j, e, fd, &st, err) < 0)
         return -1;
-    if (e->class != CLASS_READ_ONLY && (st.st_mode & 07777) != e->mode && fchmod(fd, e->mode) < 0 && errno != EPERM)
+    if (e->class == CLASS_READ_ONLY)
+        return 0;
+    if ((st.st_mode & 07777) != e->mode && fchmod(fd, e->mode) < 0 && errno != EPERM)
         return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
-    return 0;
+    return bv_xattr_restore(fd, e->xattr, err) < 0 ? bv_wrap(err, "%s", e->path) : 0;
 }
 
 static int restore_files(struct rollback *r, const json_t *all, struct bv_error *err)

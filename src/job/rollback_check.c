@@ -156,6 +156,28 @@ static int check_open_file(struct check *c, const json_t *j, struct bv_error *er
 
 /* --- a directory that is captured whole --- */
 
+/* What is no file is made anew where it is gone, and cannot be where something else has its name. */
+static int check_kind(int dir, const char *type, const char *name, const char *path, struct bv_error *err)
+{
+    static const struct {
+        const char *type, *text;
+        mode_t format;
+    } kinds[] = {{"dir", "directory", S_IFDIR}, {"link", "symbolic link", S_IFLNK}, {"fifo", "fifo", S_IFIFO}};
+    struct stat st;
+    const char *last = strrchr(name, '/');
+    autofree char *up = last ? bv_strndup(name, (size_t)(last - name)) : bv_strdup(".");
+    autoclose int parent = rollback_open(dir, up, O_PATH | O_DIRECTORY, 0);
+    if (parent < 0 || fstatat(parent, last ? last + 1 : name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strcmp(type, kinds[i].type) == 0 && (st.st_mode & S_IFMT) != kinds[i].format)
+            return bv_fail(err, BV_ECHANGED, 0,
+                           "%s was a %s at the checkpoint, and is something else now: move it away, and restart the "
+                           "job again",
+                           path, kinds[i].text);
+    return 0;
+}
+
 static int check_captured(struct check *c, int dir, const char *root, const json_t *j, struct bv_error *err)
 {
     struct stat st;
@@ -164,10 +186,18 @@ static int check_captured(struct check *c, int dir, const char *root, const json
     if (bv_json_str(j, "type", &type, err) < 0 || rollback_parse_entry(j, &e, err) < 0)
         return -1;
     autofree char *name = e.path;
-    if (strcmp(type, "file") != 0 || e.content < 0 || !rollback_is_clean_relative(name))
-        return 0; /* put back, or refused, in its turn */
+    if (!rollback_is_clean_relative(name))
+        return 0; /* refused in its turn */
     autofree char *path = bv_asprintf("%s/%s", root, name);
+    if (strcmp(type, "file") != 0)
+        return check_kind(dir, type, name, path, err);
     autoclose int fd = rollback_open(dir, name, O_RDWR | O_NONBLOCK, 0);
+    if (e.content < 0) {
+        struct rollback_entry named = e;
+        named.path = path;
+        return fd < 0 && errno != ENOENT ? rollback_refuse(path, errno, err)
+                                         : rollback_check_uncaptured(c->r, &named, fd, err);
+    }
     if (fd < 0 && errno == ENOENT)
         return check_creation(c, dir, name, &e, path, err);
     if (fd < 0)

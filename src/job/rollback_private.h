@@ -53,6 +53,9 @@ int rollback_check_unmounted(const json_t *all, const char *path, struct bv_erro
 int rollback_check_changed(const struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
                            const struct stat *st, struct bv_error *err);
 
+/* The same of a file in a directory that is captured whole, which the checkpoint has no content of. -1 = it is gone. */
+int rollback_check_uncaptured(const struct rollback *r, const struct rollback_entry *e, int fd, struct bv_error *err);
+
 /* Say why `path` cannot be opened for writing, and what to do; -1. */
 int rollback_refuse(const char *path, int sys_errno, struct bv_error *err);
 
@@ -63,7 +66,10 @@ int rollback_same_content(const struct rollback *r, const struct rollback_entry 
 /* Make the open file `to` hold the captured content, mode and time. */
 int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
 
-/* The same, to a file of which something else was kept aside. */
+/* Mode, attributes of the user and time, of a file that has the right content; what is right is not touched. */
+int rollback_put_attributes(int to, const struct rollback_entry *e, struct bv_error *err);
+
+/* The same as rollback_fill(), to a file of which something else was kept aside. */
 int rollback_replace(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
 void rollback_set_time(int fd, const struct rollback_entry *e);
 

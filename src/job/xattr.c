@@ -68,6 +68,12 @@ json_t *bv_xattr_save(int fd)
     return json_object_size(saved) ? steal_ptr(&saved) : NULL;
 }
 
+static int has_already(int fd, const char *name, const unsigned char *value, size_t size)
+{
+    autofree unsigned char *now = bv_alloc(VALUE_MAX);
+    return fgetxattr(fd, name, now, VALUE_MAX) == (ssize_t)size && memcmp(now, value, size) == 0;
+}
+
 static int restore_one(int fd, const char *key, const char *text, unsigned char *value, struct bv_error *err)
 {
     autofree char *name = NULL;
@@ -75,15 +81,32 @@ static int restore_one(int fd, const char *key, const char *text, unsigned char 
     ssize_t n = text ? from_hex(text, value, VALUE_MAX) : -1;
     if (n < 0 || bv_json_unescape(escaped, &name, NULL) < 0 || !is_ours(name))
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
-    if (fsetxattr(fd, name, value, (size_t)n, 0) == 0 || errno == ENOTSUP || errno == EPERM || errno == EACCES)
+    if (has_already(fd, name, value, (size_t)n) || fsetxattr(fd, name, value, (size_t)n, 0) == 0 || errno == ENOTSUP ||
+        errno == EPERM || errno == EACCES)
         return 0;
     return bv_fail(err, bv_store_code(errno), errno, "cannot set the attribute %s", name);
+}
+
+/* Attributes that the file has got since. */
+static void remove_others(int fd, const json_t *saved)
+{
+    ssize_t size = flistxattr(fd, NULL, 0);
+    if (size <= 0)
+        return;
+    autofree char *list = bv_alloc(LIST_MAX + 1);
+    size = flistxattr(fd, list, LIST_MAX);
+    for (const char *name = list; size > 0 && name < list + size; name += strlen(name) + 1) {
+        autojson json_t *key = bv_json_bytes(name);
+        if (is_ours(name) && !json_object_get(saved, json_string_value(key)))
+            fremovexattr(fd, name); /* as with those that cannot be set */
+    }
 }
 
 int bv_xattr_restore(int fd, const json_t *saved, struct bv_error *err)
 {
     const char *key;
     json_t *text;
+    remove_others(fd, saved);
     if (!saved)
         return 0;
     if (!json_is_object(saved))

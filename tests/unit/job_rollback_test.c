@@ -704,6 +704,108 @@ static void attributes_come_back_and_only_those_of_the_user(void **state)
     }
     assert_ok(bv_xattr_restore(again, NULL, &err));
     assert_true(fgetxattr(again, "user.x", value, sizeof(value)) < 0);
+    assert_true(fgetxattr(again, "user.100% kind", value, sizeof(value)) < 0);
+}
+
+/* Attributes and mode, of a file whose content is as it was. */
+static void change_attributes(struct files_fixture *f, const char *name, mode_t mode)
+{
+    autoclose int fd = openat(f->work, name, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fsetxattr(fd, "user.state", "done", 4, 0), 0);
+    assert_int_equal(fsetxattr(fd, "user.new", "x", 1, 0), 0);
+    assert_int_equal(fchmod(fd, mode), 0);
+}
+
+static void assert_attributes(struct files_fixture *f, const char *name, mode_t mode)
+{
+    char value[16];
+    struct stat st;
+    autoclose int fd = openat(f->work, name, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(fgetxattr(fd, "user.state", value, sizeof(value)), 5);
+    assert_memory_equal(value, "begun", 5);
+    assert_true(fgetxattr(fd, "user.new", value, sizeof(value)) < 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+}
+
+static void begin_attributes(struct files_fixture *f, const char *name)
+{
+    put_text(f->work, name, "the same\n");
+    autoclose int fd = openat(f->work, name, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fsetxattr(fd, "user.state", "begun", 5, 0), 0);
+    assert_int_equal(fchmod(fd, 0640), 0);
+}
+
+static void attributes_come_back_where_the_content_is_the_same(void **state)
+{
+    struct files_fixture *f = *state;
+    begin_attributes(f, "log");
+    begin_attributes(f, "place");
+    capture_opened(f, {"log", O_WRONLY | O_APPEND, 0, 0, 0}, {"place", O_RDWR, 0, 0, 0});
+    change_attributes(f, "log", 0600);
+    change_attributes(f, "place", 0600);
+    autojson json_t *kept = rolled_back(f);
+    assert_attributes(f, "log", 0640);
+    assert_attributes(f, "place", 0640);
+    assert_int_equal(json_array_size(kept), 0);
+}
+
+static void attributes_in_a_directory_come_back_where_the_content_is_the_same(void **state)
+{
+    struct files_fixture *f = *state;
+    begin_attributes(f, "input");
+    capture_work(f, NULL);
+    change_attributes(f, "input", 0600);
+    autojson json_t *kept = rolled_back(f);
+    assert_attributes(f, "input", 0640);
+}
+
+/* --- nothing is touched where something in a directory cannot be put back --- */
+
+static void assert_refused_untouched(struct files_fixture *f, const char *why)
+{
+    json_t *kept = NULL;
+    assert_fails_saying(BV_ECHANGED, why, put_back(f, 0, &kept, &err));
+    assert_text(f->work, "a", "changed\n");
+}
+
+static void nothing_is_touched_where_a_large_file_of_a_directory_has_changed(void **state)
+{
+    struct files_fixture *f = *state;
+    put_text(f->work, "a", "one\n");
+    f->spec.capture_limit = 4096;
+    put_large(f->work, "large", 4097);
+    capture_work(f, NULL);
+    put_text(f->work, "a", "changed\n");
+    append_text(f->work, "large", "more");
+    assert_refused_untouched(f, "/data/large has changed since the checkpoint");
+    assert_int_equal(unlinkat(f->work, "large", 0), 0);
+    assert_refused_untouched(f, "/data/large is gone");
+}
+
+static void nothing_is_touched_where_something_else_has_a_name(void **state)
+{
+    struct files_fixture *f = *state;
+    static const struct {
+        const char *name, *why;
+        int is_dir;
+    } cases[] = {{"z.dir", "z.dir was a directory", 1},
+                 {"z.link", "z.link was a symbolic link", 0},
+                 {"z.fifo", "z.fifo was a fifo", 0}};
+    put_text(f->work, "a", "one\n");
+    assert_int_equal(mkdirat(f->work, "z.dir", 0700), 0);
+    assert_int_equal(symlinkat("a", f->work, "z.link"), 0);
+    assert_int_equal(mkfifoat(f->work, "z.fifo", 0600), 0);
+    capture_work(f, NULL);
+    put_text(f->work, "a", "changed\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(unlinkat(f->work, cases[i].name, cases[i].is_dir ? AT_REMOVEDIR : 0), 0);
+        put_text(f->work, cases[i].name, "in its place");
+        assert_refused_untouched(f, cases[i].why);
+        assert_int_equal(unlinkat(f->work, cases[i].name, 0), 0);
+    }
+    autojson json_t *kept = rolled_back(f);
+    assert_text(f->work, "a", "one\n");
 }
 
 static void nothing_is_touched_where_one_was_rewritten(void **state)
@@ -722,6 +824,10 @@ static void nothing_is_touched_where_one_was_rewritten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        files_test(attributes_come_back_where_the_content_is_the_same),
+        files_test(attributes_in_a_directory_come_back_where_the_content_is_the_same),
+        files_test(nothing_is_touched_where_a_large_file_of_a_directory_has_changed),
+        files_test(nothing_is_touched_where_something_else_has_a_name),
         files_test(what_was_appended_since_is_cut_and_kept_aside),
         files_test(what_has_not_changed_is_not_touched),
         files_test(a_file_written_in_place_gets_its_content_back_in_the_same_inode),
