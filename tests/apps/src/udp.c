@@ -75,7 +75,8 @@ static uint32_t ask(const struct way *w, uint32_t number)
         uint32_t answer[2], question[2] = {number, 0};
         CHECK(send(w->asks, question, sizeof(question), 0) == sizeof(question) || errno == EAGAIN);
         while (poll(&p, 1, PATIENCE_MS) > 0)
-            if (recv(w->asks, answer, sizeof(answer), 0) == sizeof(answer) && answer[0] == number)
+            /* What poll has seen may be lost by now. */
+            if (recv(w->asks, answer, sizeof(answer), MSG_DONTWAIT) == sizeof(answer) && answer[0] == number)
                 return answer[1];
     }
 }
