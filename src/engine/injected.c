@@ -16,10 +16,20 @@ static const unsigned char injected[][BV_INJECTED_SIZE] = {
 #endif
 };
 
-int bv_is_injected(const void *bytes)
+static int is_mixture(const unsigned char *now, const unsigned char *right, const unsigned char *other)
 {
+    for (size_t i = 0; i < BV_INJECTED_SIZE; i++)
+        if (now[i] != right[i] && now[i] != other[i])
+            return 0;
+    return 1;
+}
+
+int bv_is_injected(const void *now, const void *right)
+{
+    if (memcmp(now, right, BV_INJECTED_SIZE) == 0)
+        return 0;
     for (size_t i = 0; i < sizeof(injected) / sizeof(injected[0]); i++)
-        if (memcmp(bytes, injected[i], BV_INJECTED_SIZE) == 0)
+        if (is_mixture(now, right, injected[i]))
             return 1;
     return 0;
 }

@@ -9,5 +9,6 @@
 
 #define BV_INJECTED_SIZE 8
 
-/* Are these BV_INJECTED_SIZE bytes what CRIU writes there? */
-int bv_is_injected(const void *bytes);
+/* Is `now` what `right` becomes when it is read while CRIU writes there? Both have BV_INJECTED_SIZE bytes. Neither the
+ * one nor the other does it in one step, so that any of the bytes may be CRIU's; 0 also if they are the same. */
+int bv_is_injected(const void *now, const void *right);

@@ -137,7 +137,7 @@ static int restore_threads(const json_t *threads, struct bv_error *err)
     return lost;
 }
 
-static int restore_recorded(const json_t *forgotten, struct bv_error *err)
+int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err)
 {
     json_t *threads, *sockets;
     if (!forgotten)
@@ -149,11 +149,4 @@ static int restore_recorded(const json_t *forgotten, struct bv_error *err)
     int more = lost < 0 ? -1 : bv_forgotten_sockets_restore(sockets, err);
     int last = more < 0 ? -1 : bv_forgotten_terminals_restore(json_object_get(forgotten, "hung-up"), err);
     return last < 0 ? -1 : lost + more + last;
-}
-
-int bv_forgotten_restore(const json_t *forgotten, pid_t root, struct bv_error *err)
-{
-    if (bv_forgotten_code_restore(json_object_get(forgotten, "code"), root, err) < 0)
-        return -1;
-    return restore_recorded(forgotten, err);
 }

@@ -35,7 +35,7 @@ void bv_forgotten_inherit(const json_t *forgotten);
 
 /* Set it again in the restored tree; NULL is a checkpoint that knew of none. What this host does not have or allow is
  * left alone; the number of those is returned, -1 on error. */
-int bv_forgotten_restore(const json_t *forgotten, pid_t root, struct bv_error *err);
+int bv_forgotten_restore(const json_t *forgotten, struct bv_error *err);
 
 /* Set timerfds going again, in the restored tree, that have a period and had come to their end unread: the engine gives
  * them no time, which for the kernel means that they are off. One of them is let to tick a period from now; those that
@@ -52,6 +52,7 @@ int bv_forgotten_terminals_take(int procfd, pid_t root, json_t **ret, struct bv_
 int bv_forgotten_terminals_restore(const json_t *list, struct bv_error *err);
 
 /* Of code alone (forgotten_code.c): the bytes over which the engine injects (engine/injected.h), of processes that do
- * not have them from a file; and put back where they are not what they were, from here or from the file. */
+ * not have them from a file; and put right again, from there or from the file. `list` may be NULL. Only in a tree that
+ * is as it will run: until then the first code of a process is the engine's own. */
 int bv_forgotten_code_take(int procfd, pid_t root, json_t **ret, struct bv_error *err);
 int bv_forgotten_code_restore(const json_t *list, pid_t root, struct bv_error *err);

@@ -72,8 +72,8 @@ static int read_file(const struct bv_map *m, unsigned char *ret)
            bv_pread_full(fd, ret, BV_INJECTED_SIZE, (off_t)m->offset) == BV_INJECTED_SIZE;
 }
 
-/* 1 = found; 0 = the process has no code, as a zombie. With `injected`, only where it looks like the engine's. */
-static int look(int procfd, pid_t pid, int flags, int injected, struct code *ret)
+/* 1 = found; 0 = the process has no code, as a zombie. */
+static int look(int procfd, pid_t pid, int flags, struct code *ret)
 {
     char name[32];
     automaps struct bv_maps maps = {0};
@@ -83,8 +83,6 @@ static int look(int procfd, pid_t pid, int flags, int injected, struct code *ret
         return 0;
     autocode struct code c = {.pid = pid, .at = m->start, .mem = openat(procfd, name, flags | O_CLOEXEC)};
     if (c.mem < 0 || bv_pread_full(c.mem, c.now, BV_INJECTED_SIZE, (off_t)c.at) != BV_INJECTED_SIZE)
-        return 0;
-    if (injected && !bv_is_injected(c.now))
         return 0;
     c.has_file = read_file(m, c.file);
     *ret = c;
@@ -109,7 +107,7 @@ int bv_forgotten_code_take(int procfd, pid_t root, json_t **ret, struct bv_error
     json_t *list = json_array();
     for (size_t i = 0; i < pids.count; i++) {
         autocode struct code c = {.mem = -1};
-        if (!look(procfd, pids.pid[i], O_RDONLY, 0, &c) || (c.has_file && memcmp(c.now, c.file, BV_INJECTED_SIZE) == 0))
+        if (!look(procfd, pids.pid[i], O_RDONLY, &c) || (c.has_file && memcmp(c.now, c.file, BV_INJECTED_SIZE) == 0))
             continue;
         if (json_array_size(list) == BV_FORGOTTEN_CODES)
             left_out++;
@@ -159,7 +157,7 @@ static int put_right(const json_t *list, struct code *c, struct bv_error *err)
         right = kept;
     else if (!c->has_file)
         return 0;
-    if (memcmp(right, c->now, BV_INJECTED_SIZE) == 0)
+    if (!bv_is_injected(c->now, right))
         return 0;
     if (pwrite(c->mem, right, BV_INJECTED_SIZE, (off_t)c->at) != BV_INJECTED_SIZE)
         return bv_fail(err, BV_ERESTORE, errno, "cannot put the code of process %d right at 0x%" PRIx64, (int)c->pid,
@@ -175,7 +173,7 @@ int bv_forgotten_code_restore(const json_t *list, pid_t root, struct bv_error *e
         return bv_fail(err, BV_EINTERNAL, errno, "cannot look at the restored processes");
     for (size_t i = 0; i < pids.count; i++) {
         autocode struct code c = {.mem = -1};
-        if (look(procfd, pids.pid[i], O_RDWR, 1, &c) && put_right(list, &c, err) < 0)
+        if (look(procfd, pids.pid[i], O_RDWR, &c) && put_right(list, &c, err) < 0)
             return -1;
     }
     return 0;

@@ -170,10 +170,9 @@ static int stand_in(const struct context *x, struct bv_error *err)
     return has_standin(x) ? bv_standin_open(err) : 0;
 }
 
-/* The tree is there, and nothing of it has run. */
-static int on_held(void *arg, struct bv_error *err)
+/* With the supervisor, who has the way to others. */
+static int connect_again(struct context *x, struct bv_error *err)
 {
-    struct context *x = arg;
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     autoconnections struct bv_connections all = {0};
     if (procfd < 0)
@@ -184,6 +183,16 @@ static int on_held(void *arg, struct bv_error *err)
     if ((has_standin(x) && bv_standin_close(err) < 0) || tell(x, json_pack("{s:s}", "is", "held"), -1, err) < 0)
         return -1;
     return await_verdict(x, err);
+}
+
+/* The tree is there, as it will run, and nothing of it has run. */
+static int on_held(void *arg, struct bv_error *err)
+{
+    struct context *x = arg;
+    const json_t *forgotten = json_object_get(x->request, "forgotten");
+    if (bv_forgotten_code_restore(json_object_get(forgotten, "code"), x->root, err) < 0)
+        return -1;
+    return reaches_others(x) ? connect_again(x, err) : 0;
 }
 
 /* An engine that dies lets the tree run: what was captured since may be newer than the images. */
@@ -301,9 +310,8 @@ static int on_restored(void *arg, struct bv_error *err)
     if (x->op->spec->private_network)
         bv_standin_silence(0);
     bv_fault_point("restart-engine");
-    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0)
-        return -1;
-    if (!x->op->container && bv_forgotten_restore(json_object_get(x->request, "forgotten"), x->root, err) < 0)
+    if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
+        bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
         return -1;
     bv_forgotten_timers_wind(x->root);
     return write_last_pid(x->request, err);
@@ -368,7 +376,7 @@ static int restore(struct context *x, struct bv_error *err)
         .terminal = on_terminal,
         .begins = x->op->spec->private_network ? on_begins : NULL,
         .restored = on_restored,
-        .held = reaches_others(x) ? on_held : NULL,
+        .held = x->op->container ? NULL : on_held,
     };
     if (stand_in(x, err) < 0 || roll_back(x, err) < 0)
         return -1;

@@ -96,8 +96,8 @@ static void a_job_that_has_set_nothing_has_nothing_to_keep(void **state)
     stop_child(pid);
     autojson json_t *wanted = json_pack("{s:[], s:[]}", "threads", "sockets");
     assert_true(json_equal(all, wanted));
-    assert_int_equal(bv_forgotten_restore(all, getpid(), NULL), 0);
-    assert_int_equal(bv_forgotten_restore(NULL, getpid(), NULL), 0);
+    assert_int_equal(bv_forgotten_restore(all, NULL), 0);
+    assert_int_equal(bv_forgotten_restore(NULL, NULL), 0);
 }
 
 static void what_a_thread_has_set_is_taken_and_given_back(void **state)
@@ -113,7 +113,7 @@ static void what_a_thread_has_set_is_taken_and_given_back(void **state)
 
     pid = start_child(do_nothing);
     autojson json_t *other = json_pack("{s:[{s:i, s:i}], s:[]}", "threads", "tid", (int)pid, "ioprio", IDLE, "sockets");
-    assert_int_equal(bv_forgotten_restore(other, getpid(), NULL), 0);
+    assert_int_equal(bv_forgotten_restore(other, NULL), 0);
     assert_int_equal(syscall(SYS_ioprio_get, 1, pid), IDLE);
     stop_child(pid);
 }
@@ -165,7 +165,7 @@ static void what_is_gone_is_counted(void **state)
     autojson json_t *all =
         json_pack("{s:[{s:i, s:i, s:i}], s:[{s:i, s:i, s:{}}]}", "threads", "tid", (int)pid, "ioprio", IDLE,
                   "timer_slack_ns", 1, "sockets", "pid", (int)pid, "fd", 3, "options");
-    assert_int_equal(bv_forgotten_restore(all, getpid(), NULL), 3);
+    assert_int_equal(bv_forgotten_restore(all, NULL), 3);
 }
 
 static void what_is_inherited_is_one_flag_only(void **state)
@@ -262,13 +262,18 @@ static int open_memory(pid_t pid)
     return fd;
 }
 
+static void put_code(pid_t pid, const unsigned char bytes[BV_INJECTED_SIZE])
+{
+    autoclose int mem = open_memory(pid);
+    assert_int_equal(pwrite(mem, bytes, BV_INJECTED_SIZE, (off_t)first_code_of(pid)), BV_INJECTED_SIZE);
+}
+
 /* As an image has it, in which CRIU was seen at work. */
 static void inject(pid_t pid, unsigned char was[BV_INJECTED_SIZE])
 {
     autoclose int mem = open_memory(pid);
-    off_t at = (off_t)first_code_of(pid);
-    assert_int_equal(pread(mem, was, BV_INJECTED_SIZE, at), BV_INJECTED_SIZE);
-    assert_int_equal(pwrite(mem, pattern, BV_INJECTED_SIZE, at), BV_INJECTED_SIZE);
+    assert_int_equal(pread(mem, was, BV_INJECTED_SIZE, (off_t)first_code_of(pid)), BV_INJECTED_SIZE);
+    put_code(pid, pattern);
 }
 
 static void assert_code(pid_t pid, const unsigned char wanted[BV_INJECTED_SIZE])
@@ -287,7 +292,7 @@ static void code_that_was_injected_is_put_right_from_its_file(void **state)
     autojson json_t *all = take(pid);
     assert_null(json_object_get(all, "code"));
     inject(pid, was);
-    assert_int_equal(bv_forgotten_restore(NULL, pid, NULL), 0);
+    assert_int_equal(bv_forgotten_code_restore(NULL, pid, NULL), 0);
     assert_code(pid, was);
     stop_child(pid);
 }
@@ -305,21 +310,29 @@ static void code_that_is_in_no_file_is_kept(void **state)
     assert_memory_equal(was, own_code, sizeof(own_code));
 
     /* Nothing else is known to be right. */
-    assert_int_equal(bv_forgotten_restore(NULL, pid, NULL), 0);
+    assert_int_equal(bv_forgotten_code_restore(NULL, pid, NULL), 0);
     assert_code(pid, pattern);
     json_t *entry = json_array_get(json_object_get(all, "code"), 0);
     static const char *const bad[] = {"01", "zz020304fcfdfeff", "01020304fcfdfeff00"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         json_object_set_new(entry, "bytes", json_string(bad[i]));
-        assert_fails(BV_ECORRUPT, bv_forgotten_restore(all, pid, &err));
+        assert_fails(BV_ECORRUPT, bv_forgotten_code_restore(json_object_get(all, "code"), pid, &err));
     }
     json_object_set_new(entry, "bytes", json_string("01020304fcfdfeff"));
-    assert_int_equal(bv_forgotten_restore(all, pid, NULL), 0);
+    assert_int_equal(bv_forgotten_code_restore(json_object_get(all, "code"), pid, NULL), 0);
+    assert_code(pid, own_code);
+
+    /* As it is seen while it is written. */
+    unsigned char half[BV_INJECTED_SIZE];
+    memcpy(half, own_code, sizeof(half));
+    memcpy(half + 3, pattern + 3, 2);
+    put_code(pid, half);
+    assert_int_equal(bv_forgotten_code_restore(json_object_get(all, "code"), pid, NULL), 0);
     assert_code(pid, own_code);
 
     /* What does not look like CRIU's is not touched, whatever a checkpoint says. */
     json_object_set_new(entry, "bytes", json_string("0000000000000000"));
-    assert_int_equal(bv_forgotten_restore(all, pid, NULL), 0);
+    assert_int_equal(bv_forgotten_code_restore(json_object_get(all, "code"), pid, NULL), 0);
     assert_code(pid, own_code);
     stop_child(pid);
 }
@@ -342,7 +355,7 @@ static void what_makes_no_sense_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         autojson json_t *j = json_loads(bad[i], 0, NULL);
-        assert_fails(BV_ECORRUPT, bv_forgotten_restore(j, getpid(), &err));
+        assert_fails(BV_ECORRUPT, bv_forgotten_restore(j, &err));
     }
 }
 

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
-#include "engine/injected.h"
 #include "engine/criu/image.h"
 #include "proc/maps.h"
 #include "proc/tree.h"
@@ -114,12 +113,6 @@ static void find_vdso(struct process *p, int procfd)
             add_hole(p, maps.map[i].start, maps.map[i].end);
 }
 
-/* What a restart puts right: see engine/injected.h. */
-static int was_injected(const struct process *p, size_t i)
-{
-    return i % CRIU_PAGE < BV_INJECTED_SIZE && bv_is_injected(p->buf[0] + i - i % CRIU_PAGE);
-}
-
 static int in_hole(const struct process *p, uint64_t at)
 {
     for (size_t i = 0; i < p->holes; i++)
@@ -135,7 +128,7 @@ static int compare_chunk(const struct process *p, uint64_t at, size_t size, stru
     if (memcmp(p->buf[0], p->buf[1], size) == 0)
         return 0;
     for (size_t i = 0; i < size; i++)
-        if (p->buf[0][i] != p->buf[1][i] && !in_hole(p, at + i) && !was_injected(p, i))
+        if (p->buf[0][i] != p->buf[1][i] && !in_hole(p, at + i))
             return bv_fail(err, BV_ERESTORE, 0,
                            "the memory of process %d at 0x%" PRIx64 " is not what the checkpoint has", (int)p->pid,
                            at + i);

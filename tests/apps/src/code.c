@@ -40,6 +40,9 @@ int main(int argc, char **argv)
         if (pid == 0) {
             while (access("go", F_OK) < 0)
                 usleep(10000);
+            for (int k = 0; k < SIZE; k++)
+                if (code[k] != was[k])
+                    fprintf(stderr, "byte %d of process %ld was %02x and is %02x\n", k, i, was[k], code[k]);
             _exit(memcmp(code, was, SIZE) != 0);
         }
     }
