@@ -136,10 +136,13 @@ require api POST "/containers/$(docker_ids)/kill"
 job_wait
 is "$job_status" 137 "a death by signal is the container's"
 ok "its file on the host is whole" counts_on fast/data/log 10
-touch fast/data/end
 SLURM_JOB_ID=7 SLURM_RESTART_COUNT=1 job_start fast both -- "${run[@]}" box /bin/bash -c "$counter"
+# dockerd takes one that ends right behind its restore for one that could not be restored ("ttrpc: closed").
+require goes_on fast
+touch fast/data/end
 job_wait
 is "$job_status" 7 "of which a scheduler that runs the job again has it continued"
+[[ $job_status == 7 ]] || tail -n 5 fast.err | diag
 
 # dockerd dies, and another one finds the container as it was.
 mkdir -p gone/data
