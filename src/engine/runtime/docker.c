@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/treecopy.h"
 #include "engine/criu/criu.h"
@@ -305,14 +306,14 @@ static char *name_directory(int fd)
 static int collect(const char *work, int images_fd, struct bv_error *err)
 {
     autofree char *path = bv_asprintf("%s/" CHECKPOINT, work);
-    autoclosedir DIR *made = opendir(path);
+    autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoclosedir DIR *made = fd < 0 ? NULL : bv_list_open(fd);
     if (!made)
         return bv_fail(err, BV_EENGINE, errno, "dockerd has made no checkpoint in %s", work);
-    for (const struct dirent *e = readdir(made); e; e = readdir(made))
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            renameat(dirfd(made), e->d_name, images_fd, e->d_name) < 0)
-            return bv_fail(err, bv_store_code(errno), errno, "cannot move %s/%s", path, e->d_name);
-    return 0;
+    for (const char *name; (name = bv_list_next(made));)
+        if (renameat(fd, name, images_fd, name) < 0)
+            return bv_fail(err, bv_store_code(errno), errno, "cannot move %s/%s", path, name);
+    return errno ? bv_fail(err, BV_ESTORE, errno, "cannot read all of the directory %s", path) : 0;
 }
 
 static int dump_frozen(struct bv_engine_dump *d, const struct docker_command *c, const char *id, struct bv_error *err)

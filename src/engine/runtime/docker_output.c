@@ -3,7 +3,6 @@
  * socket to us. At a checkpoint all that was written until then must have come out, and nobody on the way says so. So a
  * mark is written behind it, into the container's own pipes while it stands still; what copies the output takes it out
  * again, and tells. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "engine/runtime/docker.h"
 #include "proc/tree.h"
@@ -26,8 +26,7 @@
 #define ROUND         8  /* hexadecimal digits */
 #define HEAD          (3 + DOCKER_NONCE)
 #define MARK          (HEAD + ROUND + 1) /* "\036bv" NONCE ROUND "\036" */
-#define SHIM_PIPES    64
-#define DOCKERD_TRIES 300 /* one a second */
+#define DOCKERD_TRIES 300                /* one a second */
 
 /* --- the process that copies --- */
 
@@ -201,9 +200,15 @@ pid_t docker_output_start(const char *socket, const char *id, int stream, const 
 /* --- at a checkpoint --- */
 
 struct pipes {
-    ino_t ino[SHIM_PIPES]; /* 0 = a mark is written */
+    ino_t *ino; /* 0 = a mark is written */
     size_t count;
 };
+
+static void free_pipes(struct pipes *p)
+{
+    free(p->ino);
+}
+#define autopipes __attribute__((cleanup(free_pipes)))
 
 /* The inode of what descriptor `name` of the directory is, 0 if it is not a pipe without a name. */
 static ino_t pipe_of(int dir, const char *name)
@@ -220,7 +225,14 @@ static DIR *open_fds(pid_t pid)
 {
     char path[32];
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    return opendir(path);
+    autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? NULL : bv_list_open(fd);
+}
+
+/* A pipe that is not seen would be output that is lost. */
+static int fail_to_look(const char *what, struct bv_error *err)
+{
+    return bv_fail(err, BV_EENGINE, errno, "cannot look for the container's output in the descriptors of %s", what);
 }
 
 /* A mark is less than PIPE_BUF: it is written whole or not at all. */
@@ -240,35 +252,42 @@ static int write_mark(int dir, const char *name, const char mark[MARK], struct b
     return 0;
 }
 
-/* Mark the pipes of `all` that the process has. */
+/* Mark the pipes of `all` that the process has. One that is gone has none. */
 static int mark_pipes(pid_t pid, struct pipes *all, const char mark[MARK], struct bv_deadline end, struct bv_error *err)
 {
     int count = 0;
     autoclosedir DIR *fds = open_fds(pid);
-    for (const struct dirent *e = fds ? readdir(fds) : NULL; e; e = readdir(fds)) {
-        ino_t ino = pipe_of(dirfd(fds), e->d_name);
+    if (!fds)
+        return errno == ENOENT ? 0 : fail_to_look("its processes", err);
+    for (const char *name; (name = bv_list_next(fds));) {
+        ino_t ino = pipe_of(dirfd(fds), name);
         size_t i = 0;
         while (ino && i < all->count && all->ino[i] != ino)
             i++;
         if (!ino || i == all->count)
             continue;
-        if (write_mark(dirfd(fds), e->d_name, mark, end, err) < 0)
+        if (write_mark(dirfd(fds), name, mark, end, err) < 0)
             return -1;
         all->ino[i] = 0;
         count++;
     }
-    return count;
+    return errno && errno != ENOENT ? fail_to_look("its processes", err) : count;
 }
 
 /* The shim's ends of the container's output. */
-static void find_pipes(pid_t shim, struct pipes *ret)
+static int find_pipes(pid_t shim, struct pipes *ret, struct bv_error *err)
 {
     autoclosedir DIR *fds = open_fds(shim);
-    for (const struct dirent *e = fds ? readdir(fds) : NULL; e && ret->count < SHIM_PIPES; e = readdir(fds)) {
-        ino_t ino = pipe_of(dirfd(fds), e->d_name);
-        if (ino)
-            ret->ino[ret->count++] = ino;
+    if (!fds)
+        return fail_to_look("its shim", err);
+    for (const char *name; (name = bv_list_next(fds));) {
+        ino_t ino = pipe_of(dirfd(fds), name);
+        if (!ino)
+            continue;
+        ret->ino = bv_realloc(ret->ino, ret->count + 1, sizeof(*ret->ino));
+        ret->ino[ret->count++] = ino;
     }
+    return errno ? fail_to_look("its shim", err) : 0;
 }
 
 static int seen_of(int dir, const char *round)
@@ -283,14 +302,15 @@ static int seen_of(int dir, const char *round)
 
 static int write_marks(pid_t root, const char mark[MARK], struct bv_deadline end, struct bv_error *err)
 {
-    struct pipes all = {0};
+    autopipes struct pipes all = {0};
     struct bv_task task;
     autopids struct bv_pids pids = {0};
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (procfd < 0 || bv_task_read(procfd, root, &task, err) < 0 || bv_tree_scan(procfd, root, &pids, err) < 0)
         return bv_fail(err, BV_EENGINE, 0, "the container cannot be looked at");
+    if (find_pipes(task.ppid, &all, err) < 0)
+        return -1;
     int count = 0;
-    find_pipes(task.ppid, &all);
     for (size_t i = 0; i < pids.count; i++) {
         int n = mark_pipes(pids.pid[i], &all, mark, end, err);
         if (n < 0)
