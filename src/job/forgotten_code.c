@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "engine/injected.h"
@@ -93,8 +94,7 @@ static int look(int procfd, pid_t pid, int flags, struct code *ret)
 static json_t *entry_of(const struct code *c)
 {
     char hex[2 * BV_INJECTED_SIZE + 1];
-    for (size_t i = 0; i < BV_INJECTED_SIZE; i++)
-        snprintf(hex + 2 * i, 3, "%02x", c->now[i]);
+    bv_hex_into(hex, c->now, BV_INJECTED_SIZE);
     return json_pack("{s:i, s:I, s:s}", "pid", (int)c->pid, "at", (json_int_t)c->at, "bytes", hex);
 }
 
@@ -118,18 +118,6 @@ int bv_forgotten_code_take(int procfd, pid_t root, json_t **ret, struct bv_error
     return left_out;
 }
 
-static int parse(const char *hex, unsigned char *ret)
-{
-    uint64_t bytes;
-    int end = 0;
-    if (!hex || strlen(hex) != 2 * (size_t)BV_INJECTED_SIZE || sscanf(hex, "%16" SCNx64 "%n", &bytes, &end) != 1 ||
-        end != 2 * BV_INJECTED_SIZE)
-        return -1;
-    for (size_t k = 0; k < BV_INJECTED_SIZE; k++)
-        ret[k] = (unsigned char)(bytes >> (8 * (BV_INJECTED_SIZE - 1 - k)));
-    return 0;
-}
-
 /* 1 = `ret` has them, 0 = nothing is recorded. */
 static int recorded(const json_t *list, const struct code *c, unsigned char *ret, struct bv_error *err)
 {
@@ -138,7 +126,8 @@ static int recorded(const json_t *list, const struct code *c, unsigned char *ret
         if (json_integer_value(json_object_get(e, "pid")) != c->pid ||
             (uint64_t)json_integer_value(json_object_get(e, "at")) != c->at)
             continue;
-        if (parse(json_string_value(json_object_get(e, "bytes")), ret) < 0)
+        const char *hex = json_string_value(json_object_get(e, "bytes"));
+        if (!hex || bv_unhex(hex, ret, BV_INJECTED_SIZE) != BV_INJECTED_SIZE)
             return bv_fail(err, BV_ECORRUPT, 0, "the code of process %d is not in hexadecimal", (int)c->pid);
         return 1;
     }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "job/forgotten.h"
 #include "proc/fds.h"
@@ -67,14 +66,6 @@ static int hang_up(int master, const char *unread, size_t size)
     return slave < 0 || size > 0 || tcsetattr(slave, TCSANOW, &settings) < 0 ? -1 : 0;
 }
 
-static json_t *hex_of(const char *bytes, size_t size)
-{
-    autofree char *text = bv_alloc(size * 2 + 1);
-    for (size_t i = 0; i < size; i++)
-        snprintf(text + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
-    return json_string(text);
-}
-
 /* What has been said and not been read, which the engine forgets too: taken, and said again. 1 if it is too much. */
 static int take_unread(int master, size_t *room, json_t *entry)
 {
@@ -86,7 +77,8 @@ static int take_unread(int master, size_t *room, json_t *entry)
         return 0;
     int lost = hang_up(master, bytes, size) < 0 || size > *room;
     if (!lost) {
-        bv_json_set(entry, "unread", hex_of(bytes, size));
+        autofree char *hex = bv_hex(bytes, size);
+        bv_json_set(entry, "unread", json_string(hex));
         *room -= size;
     }
     return lost;
@@ -128,32 +120,18 @@ int bv_forgotten_terminals_take(int procfd, pid_t root, json_t **ret, struct bv_
     return lost;
 }
 
-/* In place. -1 if it is no such text. */
-static int from_hex(char *text, size_t *ret)
-{
-    size_t n = strlen(text) / 2;
-    for (size_t i = 0; i < n; i++) {
-        unsigned byte;
-        if (!isxdigit((unsigned char)text[2 * i]) || sscanf(text + 2 * i, "%2x", &byte) != 1)
-            return -1;
-        text[i] = (char)byte;
-    }
-    *ret = n;
-    return 0;
-}
-
 static int restore_one(const json_t *entry, struct bv_error *err)
 {
     uint64_t pid, number;
-    size_t size = 0;
     const char *unread = json_string_value(json_object_get(entry, "unread"));
-    autofree char *bytes = bv_strdup(unread ? unread : "");
+    autofree char *bytes = bv_alloc(UNREAD_MAX);
     if (bv_json_u64(entry, "pid", INT32_MAX, &pid, err) < 0 || bv_json_u64(entry, "fd", INT32_MAX, &number, err) < 0)
         return -1;
-    if (from_hex(bytes, &size) < 0)
+    ssize_t size = unread ? bv_unhex(unread, bytes, UNREAD_MAX) : 0;
+    if (size < 0)
         return bv_fail(err, BV_ECORRUPT, 0, "what was unread of a terminal is not in hexadecimal");
     autoclose int master = bv_fd_borrow((pid_t)pid, (int)number);
-    return master < 0 || hang_up(master, bytes, size) < 0;
+    return master < 0 || hang_up(master, bytes, (size_t)size) < 0;
 }
 
 int bv_forgotten_terminals_restore(const json_t *list, struct bv_error *err)

@@ -1,40 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor's side of the job's standard input, output and error. */
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "job/supervisor_private.h"
 
 #define STDIN_PIPE (256 << 10) /* room for what was in flight at the freeze */
-
-static char *hex_of(const char *bytes, size_t size)
-{
-    char *text = bv_alloc(2 * size + 1);
-    for (size_t i = 0; i < size; i++)
-        sprintf(text + 2 * i, "%02x", (unsigned char)bytes[i]);
-    return text;
-}
-
-static int from_hex(const char *text, char **ret, size_t *ret_size, struct bv_error *err)
-{
-    size_t n = strlen(text);
-    if (n % 2 || n / 2 > IN_FLIGHT_MAX || strspn(text, "0123456789abcdef") != n)
-        return bv_fail(err, BV_ECORRUPT, 0, "\"in_flight\" is not valid");
-    *ret = bv_alloc(n / 2 + 1);
-    for (size_t i = 0; i < n / 2; i++) {
-        unsigned byte = 0;
-        sscanf(text + 2 * i, "%2x", &byte);
-        (*ret)[i] = (char)byte;
-    }
-    *ret_size = n / 2;
-    return 0;
-}
 
 int supervisor_stdio_new(struct supervisor *s, struct bv_error *err)
 {
@@ -65,7 +42,12 @@ static int parse_end(const json_t *j, int number, struct restored_end *ret, stru
         return bv_fail(err, BV_ECORRUPT, 0, "\"stdio\" is not valid");
     ret->kind = (enum bv_stdio_kind)k;
     ret->same_as = (int)same_as;
-    return from_hex(in_flight, &ret->in_flight, &ret->in_flight_size, err);
+    ret->in_flight = bv_alloc(strlen(in_flight) / 2 + 1);
+    ssize_t size = bv_unhex(in_flight, ret->in_flight, IN_FLIGHT_MAX);
+    if (size < 0)
+        return bv_fail(err, BV_ECORRUPT, 0, "\"in_flight\" is not valid");
+    ret->in_flight_size = (size_t)size;
+    return 0;
 }
 
 /* What the job had written and the outside has not got: the end of what was in flight. */
@@ -186,7 +168,7 @@ static json_t *end_json(struct supervisor *s, int number, struct bv_error *err)
     }
     in_pipe = r && number != STDIN_FILENO ? size - (r->end - r->begin) * (is_pipe && pipe_fd >= 0) : 0;
 
-    autofree char *hex = hex_of(bytes, size);
+    autofree char *hex = bv_hex(bytes, size);
     json_t *j = json_object();
     bv_json_set(j, "kind", json_string(bv_stdio_kind_name(e->kind)));
     bv_json_set(j, "same_as", json_integer(e->same_as));

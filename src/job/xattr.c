@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/mem.h"
 
 #define LIST_MAX  (64 << 10) /* bytes, as the kernel's */
@@ -15,37 +16,6 @@
 static int is_ours(const char *name)
 {
     return strncmp(name, "user.", 5) == 0;
-}
-
-static char *to_hex(const unsigned char *bytes, size_t size)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *text = bv_alloc(2 * size + 1);
-    for (size_t i = 0; i < size; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    text[2 * size] = '\0';
-    return text;
-}
-
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The number of bytes, or -1. */
-static ssize_t from_hex(const char *text, unsigned char *bytes, size_t max)
-{
-    size_t n = strlen(text);
-    if (n % 2 || n / 2 > max)
-        return -1;
-    for (size_t i = 0; i < n; i += 2) {
-        if (digit(text[i]) < 0 || digit(text[i + 1]) < 0)
-            return -1;
-        bytes[i / 2] = (unsigned char)(digit(text[i]) * 16 + digit(text[i + 1]));
-    }
-    return (ssize_t)(n / 2);
 }
 
 json_t *bv_xattr_save(int fd)
@@ -61,7 +31,7 @@ json_t *bv_xattr_save(int fd)
         ssize_t n = is_ours(name) ? fgetxattr(fd, name, value, VALUE_MAX) : -1;
         if (n < 0)
             continue;
-        autofree char *text = to_hex(value, (size_t)n);
+        autofree char *text = bv_hex(value, (size_t)n);
         autojson json_t *key = bv_json_bytes(name);
         bv_json_set(saved, json_string_value(key), json_string(text));
     }
@@ -78,7 +48,7 @@ static int restore_one(int fd, const char *key, const char *text, unsigned char 
 {
     autofree char *name = NULL;
     autojson json_t *escaped = json_string(key);
-    ssize_t n = text ? from_hex(text, value, VALUE_MAX) : -1;
+    ssize_t n = text ? bv_unhex(text, value, VALUE_MAX) : -1;
     if (n < 0 || bv_json_unescape(escaped, &name, NULL) < 0 || !is_ours(name))
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint's list of files is not valid");
     if (has_already(fd, name, value, (size_t)n) || fsetxattr(fd, name, value, (size_t)n, 0) == 0 || errno == ENOTSUP ||

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/digest.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
 
 static struct bv_digest canonical(XXH128_hash_t hash)
 {
@@ -25,32 +26,17 @@ struct bv_digest bv_digest_page(uint64_t seed, const void *bytes, size_t size)
 
 void bv_digest_text(const struct bv_digest *d, char ret[BV_DIGEST_TEXT])
 {
-    int n = snprintf(ret, BV_DIGEST_TEXT, "%s", BV_DIGEST_PREFIX);
-    for (size_t i = 0; i < sizeof(d->bytes); i++)
-        n += snprintf(ret + n, BV_DIGEST_TEXT - (size_t)n, "%02x", d->bytes[i]);
-}
-
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
+    memcpy(ret, BV_DIGEST_PREFIX, strlen(BV_DIGEST_PREFIX));
+    bv_hex_into(ret + strlen(BV_DIGEST_PREFIX), d->bytes, sizeof(d->bytes));
 }
 
 int bv_digest_parse(const char *text, struct bv_digest *ret)
 {
     struct bv_digest d;
     size_t prefix = strlen(BV_DIGEST_PREFIX);
-    if (strlen(text) != BV_DIGEST_TEXT - 1 || strncmp(text, BV_DIGEST_PREFIX, prefix) != 0)
+    if (strncmp(text, BV_DIGEST_PREFIX, prefix) != 0 ||
+        bv_unhex(text + prefix, d.bytes, sizeof(d.bytes)) != sizeof(d.bytes))
         return -1;
-    for (size_t i = 0; i < sizeof(d.bytes); i++) {
-        int hi = nibble(text[prefix + 2 * i]), lo = nibble(text[prefix + 2 * i + 1]);
-        if (hi < 0 || lo < 0)
-            return -1;
-        d.bytes[i] = (uint8_t)(hi * 16 + lo);
-    }
     *ret = d;
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/io.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -170,9 +171,8 @@ static int new_nonce(int dir, char head[HEAD + 1])
     unsigned char random[DOCKER_NONCE / 2];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         return -1;
-    int n = snprintf(head, HEAD + 1, "\036bv");
-    for (size_t i = 0; i < sizeof(random); i++)
-        n += snprintf(head + n, HEAD + 1 - (size_t)n, "%02x", random[i]);
+    memcpy(head, "\036bv", 3);
+    bv_hex_into(head + 3, random, sizeof(random));
     return bv_publish(dir, NONCE_FILE, head + 3, DOCKER_NONCE, 1, NULL);
 }
 
