@@ -2,12 +2,19 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define BV_NSEC_PER_SEC 1000000000LL
 
 /* Time in nanoseconds of one of the kernel's clocks (clock_gettime(2)). */
 int64_t bv_clock_ns(clockid_t clock);
+
+/* When the content of a file was last changed, by the clock of its file system. */
+static inline int64_t bv_mtime_ns(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * BV_NSEC_PER_SEC + st->st_mtim.tv_nsec;
+}
 
 /* A point on CLOCK_MONOTONIC after which a wait gives up. 0 seconds = never. */
 struct bv_deadline {

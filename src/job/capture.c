@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "job/xattr.h"
@@ -135,7 +136,7 @@ void capture_stat_json(json_t *entry, const struct stat *st)
     bv_json_set(entry, "uid", json_integer(st->st_uid));
     bv_json_set(entry, "gid", json_integer(st->st_gid));
     bv_json_set(entry, "size", json_integer(st->st_size));
-    bv_json_set(entry, "mtime_ns", json_integer(st->st_mtim.tv_sec * BV_NSEC_PER_SEC + st->st_mtim.tv_nsec));
+    bv_json_set(entry, "mtime_ns", json_integer(bv_mtime_ns(st)));
 }
 
 static int take(struct bv_capture *c, pid_t root, struct bv_error *err)

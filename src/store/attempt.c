@@ -52,7 +52,7 @@ static int64_t server_now(int dirfd)
     autoclose int fd = openat(dirfd, NOW_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0 || futimens(fd, NULL) < 0 || fstat(fd, &st) < 0)
         return bv_clock_ns(CLOCK_REALTIME);
-    return st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+    return bv_mtime_ns(&st);
 }
 
 int64_t bv_job_now(const struct bv_job *j)
@@ -68,7 +68,7 @@ static int renewed_at(int dirfd, const char *name, int64_t *ret)
     autoclose int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return -1;
-    *ret = st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+    *ret = bv_mtime_ns(&st);
     return 0;
 }
 
@@ -81,7 +81,7 @@ static int has_end(int dirfd, unsigned number, int64_t *ret_at)
     if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     if (ret_at)
-        *ret_at = st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+        *ret_at = bv_mtime_ns(&st);
     return 1;
 }
 

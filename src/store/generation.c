@@ -236,7 +236,7 @@ int bv_generation_age(const struct bv_job *j, unsigned number, double *ret, stru
     snprintf(manifest, sizeof(manifest), "%s/%s", name, BV_MANIFEST_FILE);
     if (fstatat(j->dirfd, manifest, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return bv_fail(err, BV_ENOJOB, 0, "job %s has no generation %u", j->id, number);
-    *ret = (double)(bv_job_now(j) - (st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec)) / BV_NSEC_PER_SEC;
+    *ret = (double)(bv_job_now(j) - bv_mtime_ns(&st)) / BV_NSEC_PER_SEC;
     return 0;
 }
 

@@ -124,8 +124,7 @@ struct hold_search {
 static int is_valid(const struct hold_search *s, const char *name)
 {
     struct stat st;
-    return fstatat(s->pins, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec >= s->since;
+    return fstatat(s->pins, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && bv_mtime_ns(&st) >= s->since;
 }
 
 static int find_hold(const char *name, void *arg)

@@ -56,7 +56,7 @@ static int walk_one(const char *name, void *arg)
     struct stat st;
     if (fstatat(w->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
-    int64_t changed = st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec;
+    int64_t changed = bv_mtime_ns(&st);
     if (w->changed_ns && changed > *w->changed_ns)
         *w->changed_ns = changed;
     if (S_ISREG(st.st_mode))
