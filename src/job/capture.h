@@ -51,15 +51,17 @@ void bv_capture_free(struct bv_capture *c);
 /* Sentences for the user, at most 16: an array of strings, borrowed. */
 const json_t *bv_capture_warnings(const struct bv_capture *c);
 
+#define BV_ROLLBACK_ACCEPT_CHANGED 1 /* go on where a recorded file has changed */
+#define BV_ROLLBACK_KEEP_TIMES     2 /* a file that has the right content keeps the time of its last change */
+
 /* Put the files of a staged checkpoint back.
  * `volatiles` fills the directories that the new capsule has empty; `files` rolls back all others, unless one cannot
  * be: nothing is touched then. What it overwrites goes to `kept_fd` (a directory of the store), and a description of it
  * to the array `kept`, also when it fails later on. `moved_dir`: a directory into which recorded paths may lead by
- * symbolic links (struct bv_supervise_options); or NULL. `accept_changed`: go on where a recorded file has changed.
+ * symbolic links (struct bv_supervise_options); or NULL. `how`: 0, or the above.
  * Errors: BV_ECHANGED (which file, and how), BV_EDENIED, BV_EHOST, BV_ECORRUPT, BV_ENOSPACE. */
 int bv_rollback_volatiles(int staging, struct bv_error *err);
-int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int accept_changed, json_t *kept,
-                      struct bv_error *err);
+int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int how, json_t *kept, struct bv_error *err);
 
 /* `path` is missing: BV_EHOST if that is because a remote file system, which the staged checkpoint names, is not
  * mounted here; else 0. */

@@ -336,8 +336,9 @@ static int roll_back(struct context *x, struct bv_error *err)
     if (bv_rollback_volatiles(x->staging, err) < 0)
         return -1;
     bv_fault_point("restart-volatile");
-    int accept_changed = json_is_true(json_object_get(x->request, "accept_changed"));
-    int rc = bv_rollback_files(x->staging, x->kept, x->op->moved_dir, accept_changed, kept, err);
+    int how = (json_is_true(json_object_get(x->request, "accept_changed")) ? BV_ROLLBACK_ACCEPT_CHANGED : 0) |
+              (json_is_true(json_object_get(x->request, "keep_times")) ? BV_ROLLBACK_KEEP_TIMES : 0);
+    int rc = bv_rollback_files(x->staging, x->kept, x->op->moved_dir, how, kept, err);
     if (rc == 0)
         bv_fault_point("restart-rolled-back");
     /* The list may be long and the message is bounded; the files are all there. */

@@ -154,6 +154,7 @@ static json_t *build_request(struct supervisor *s, const struct restart *r)
     bv_json_set(request, "pipes", pipes);
     bv_json_set(request, "tty", json_boolean(bv_stdio_has(&s->stdio, BV_STDIO_TTY)));
     bv_json_set(request, "accept_changed", json_boolean(s->options->accept_changed));
+    bv_json_set(request, "keep_times", json_boolean(s->options->keep_times));
     bv_json_set(request, "close", json_boolean(network_closes(s, r)));
     bv_json_set(request, "affinity", json_incref(json_object_get(r->content, "affinity")));
     if (json_object_get(r->content, "forgotten"))

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/name.h"
@@ -75,6 +76,16 @@ int rollback_content(const struct rollback *r, const struct rollback_entry *e)
     return openat(r->files, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+static int put_mode_and_xattr(int to, const struct rollback_entry *e, struct bv_error *err)
+{
+    struct stat st;
+    if (fstat(to, &st) < 0)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", e->path);
+    if ((st.st_mode & 07777) != e->mode && fchmod(to, e->mode) < 0 && errno != EPERM)
+        return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
+    return bv_xattr_restore(to, e->xattr, err) < 0 ? bv_wrap(err, "%s", e->path) : 0;
+}
+
 int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err)
 {
     struct stat st;
@@ -83,19 +94,18 @@ int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int 
         return bv_fail(err, BV_ECORRUPT, 0, "the checkpoint lacks the content of %s", e->path);
     if (ftruncate(to, 0) < 0 || bv_copy_file(from, to, st.st_size, NULL) < 0)
         return bv_fail(err, bv_store_code(errno), errno, "cannot put %s back", e->path);
-    return rollback_put_attributes(to, e, err);
+    if (put_mode_and_xattr(to, e, err) < 0)
+        return -1;
+    rollback_set_time(to, e);
+    return 0;
 }
 
-int rollback_put_attributes(int to, const struct rollback_entry *e, struct bv_error *err)
+int rollback_put_attributes(const struct rollback *r, int to, const struct rollback_entry *e, struct bv_error *err)
 {
     struct stat st;
-    if (fstat(to, &st) < 0)
-        return bv_fail(err, BV_EINTERNAL, errno, "cannot stat %s", e->path);
-    if ((st.st_mode & 07777) != e->mode && fchmod(to, e->mode) < 0 && errno != EPERM)
-        return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
-    if (bv_xattr_restore(to, e->xattr, err) < 0)
-        return bv_wrap(err, "%s", e->path);
-    if (st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec != e->mtime_ns)
+    if (put_mode_and_xattr(to, e, err) < 0)
+        return -1;
+    if (!(r->how & BV_ROLLBACK_KEEP_TIMES) && fstat(to, &st) == 0 && bv_mtime_ns(&st) != e->mtime_ns)
         rollback_set_time(to, e);
     return 0;
 }
@@ -228,7 +238,7 @@ static int overwrite(struct rollback *r, const struct rollback_entry *e, const s
     if (fd < 0)
         return rollback_refuse(e->path, errno, err);
     if ((uint64_t)st->st_size == e->size && rollback_same_content(r, e, fd))
-        return rollback_put_attributes(fd, e, err);
+        return rollback_put_attributes(r, fd, e, err);
     if (rollback_keep(r, fd, 0, e->path, "changed since the checkpoint", err) < 0)
         return -1;
     return rollback_replace(r, e, fd, err);
@@ -236,9 +246,22 @@ static int overwrite(struct rollback *r, const struct rollback_entry *e, const s
 
 static int changed(const struct rollback *r, const struct rollback_entry *e, const char *how, struct bv_error *err)
 {
-    if (r->accept_changed)
+    if (r->how & BV_ROLLBACK_ACCEPT_CHANGED)
         return 0;
     return bv_fail(err, BV_ECHANGED, 0, "%s %s, and the checkpoint does not hold its content", e->path, how);
+}
+
+static int is_as_recorded(const struct rollback_entry *e, const struct stat *st)
+{
+    return (uint64_t)st->st_size == e->size && bv_mtime_ns(st) == e->mtime_ns;
+}
+
+int rollback_check_uncaptured(const struct rollback *r, const struct rollback_entry *e, int fd, struct bv_error *err)
+{
+    struct stat st;
+    if (fd < 0)
+        return changed(r, e, "is gone", err);
+    return fstat(fd, &st) == 0 && is_as_recorded(e, &st) ? 0 : changed(r, e, "has changed since the checkpoint", err);
 }
 
 int rollback_check_changed(const struct rollback *r, const json_t *j, const struct rollback_entry *e, int fd,
@@ -247,11 +270,8 @@ int rollback_check_changed(const struct rollback *r, const json_t *j, const stru
     /* What was only read is not the job's doing, whatever has become of it; the engine refuses another size. */
     if (e->content >= 0 || e->class == CLASS_READ_ONLY || e->class == CLASS_IN_PLACE)
         return 0;
-    if (e->class == CLASS_RECORDED) {
-        int same = (uint64_t)st->st_size == e->size &&
-                   st->st_mtim.tv_sec * BV_NSEC_PER_SEC + st->st_mtim.tv_nsec == e->mtime_ns;
-        return same ? 0 : changed(r, e, "has changed since the checkpoint", err);
-    }
+    if (e->class == CLASS_RECORDED)
+        return is_as_recorded(e, st) ? 0 : changed(r, e, "has changed since the checkpoint", err);
     if ((uint64_t)st->st_size < e->size)
         return changed(r, e, "is shorter than it was at the checkpoint", err);
     return ends_agree(j, e, fd) ? 0 : changed(r, e, "was rewritten since the checkpoint", err);
@@ -321,11 +341,7 @@ static int restore_file(struct rollback *r, const json_t *j, const struct rollba
         return bv_fail(err, BV_ECHANGED, 0, "%s is not a regular file any more", e->path);
     if (restore_existing(r, j, e, fd, &st, err) < 0)
         return -1;
-    if (e->class == CLASS_READ_ONLY)
-        return 0;
-    if ((st.st_mode & 07777) != e->mode && fchmod(fd, e->mode) < 0 && errno != EPERM)
-        return bv_fail(err, BV_EDENIED, errno, "cannot set the mode of %s", e->path);
-    return bv_xattr_restore(fd, e->xattr, err) < 0 ? bv_wrap(err, "%s", e->path) : 0;
+    return e->class == CLASS_READ_ONLY ? 0 : put_mode_and_xattr(fd, e, err);
 }
 
 static int restore_files(struct rollback *r, const json_t *all, struct bv_error *err)
@@ -382,11 +398,9 @@ int bv_rollback_volatiles(int staging, struct bv_error *err)
     return rc;
 }
 
-int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int accept_changed, json_t *kept,
-                      struct bv_error *err)
+int bv_rollback_files(int staging, int kept_fd, const char *moved_dir, int how, json_t *kept, struct bv_error *err)
 {
-    struct rollback r = {
-        .files = -1, .kept_fd = kept_fd, .moved_dir = moved_dir, .accept_changed = accept_changed, .kept = kept};
+    struct rollback r = {.files = -1, .kept_fd = kept_fd, .moved_dir = moved_dir, .how = how, .kept = kept};
     autojson json_t *all = NULL;
     int rc = begin(staging, &r, &all, err);
     if (rc == 0)

@@ -62,16 +62,6 @@ static int put_fifo(int parent, const char *name, const struct rollback_entry *e
     return 0;
 }
 
-int rollback_check_uncaptured(const struct rollback *r, const struct rollback_entry *e, int fd, struct bv_error *err)
-{
-    struct stat st;
-    if (r->accept_changed || (fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == e->size &&
-                              st.st_mtim.tv_sec * BV_NSEC_PER_SEC + st.st_mtim.tv_nsec == e->mtime_ns))
-        return 0;
-    return bv_fail(err, BV_ECHANGED, 0, "%s %s, and the checkpoint does not hold its content", e->path,
-                   fd < 0 ? "is gone" : "has changed since the checkpoint");
-}
-
 static int put_file(struct rollback *r, int dir, const struct rollback_entry *e, struct bv_error *err)
 {
     struct stat st;
@@ -91,7 +81,7 @@ static int put_file(struct rollback *r, int dir, const struct rollback_entry *e,
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return bv_fail(err, BV_ECHANGED, 0, "%s is not a regular file any more", e->path);
     if ((uint64_t)st.st_size == e->size && rollback_same_content(r, e, fd))
-        return rollback_put_attributes(fd, e, err);
+        return rollback_put_attributes(r, fd, e, err);
     autofree char *path = bv_asprintf("%s/%s", r->directory, e->path);
     if (r->fresh)
         return rollback_fill(r, e, fd, err);

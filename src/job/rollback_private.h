@@ -6,9 +6,9 @@
 /* Shared between rollback*.c only. */
 
 struct rollback {
-    int files;   /* the staged contents; -1 if there are none */
-    int kept_fd; /* where to keep what is overwritten */
-    int accept_changed;
+    int files;             /* the staged contents; -1 if there are none */
+    int kept_fd;           /* where to keep what is overwritten */
+    int how;               /* BV_ROLLBACK_… */
     int fresh;             /* the target is empty: nothing to compare or to keep */
     int stand_in;          /* what has no content here becomes a file of zeros of the same size */
     const char *directory; /* that is being put back */
@@ -67,7 +67,7 @@ int rollback_same_content(const struct rollback *r, const struct rollback_entry 
 int rollback_fill(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);
 
 /* Mode, attributes of the user and time, of a file that has the right content; what is right is not touched. */
-int rollback_put_attributes(int to, const struct rollback_entry *e, struct bv_error *err);
+int rollback_put_attributes(const struct rollback *r, int to, const struct rollback_entry *e, struct bv_error *err);
 
 /* The same as rollback_fill(), to a file of which something else was kept aside. */
 int rollback_replace(const struct rollback *r, const struct rollback_entry *e, int to, struct bv_error *err);

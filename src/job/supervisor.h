@@ -17,6 +17,8 @@ struct bv_supervise_options {
     unsigned generation;  /* 0 = the newest that verifies */
     const char *chdir;    /* continue in this directory instead of the recorded one; NULL = there */
     int accept_changed;   /* go on although recorded files have changed */
+    int keep_times;       /* of files that a restart finds as they should be: a scheduler that brought them goes by when
+                             they were changed, and would carry each back */
     int restart_only;     /* never start the command from the beginning */
     int protect;          /* let the job write to nothing of the host but its binds */
     int quiet;            /* do not say on standard error how it goes */

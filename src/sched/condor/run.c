@@ -227,6 +227,7 @@ static int visit(struct visit *v, struct bv_supervise_options *o, struct bv_outc
     o->job_id = v->j->name.id;
     o->chdir = v->j->sandbox;
     o->each_ends = 1;
+    o->keep_times = 1;
     if (a.is_job) {
         o->spec = NULL;
         o->restart_only = o->settings->on_bad_checkpoint == BV_ON_BAD_FAIL;
