@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     need(cwd != NULL, "getcwd");
     make_world(data, size, &staging, &kept);
     if (bv_rollback_volatiles(staging, NULL) == 0)
-        bv_rollback_files(staging, kept, NULL, size % 2, list, NULL);
+        bv_rollback_files(staging, kept, NULL, (int)(size % 4), list, NULL);
     json_decref(list);
     if (!may_go_outside(data, size))
         check_outside();
