@@ -59,9 +59,8 @@ int bv_standin_close(struct bv_error *err)
     return change(RTM_DELROUTE, err);
 }
 
-/* A queue without room: TCP takes what is dropped for lost, and sends it again in time. A kernel without queueing has
- * none. */
-void bv_standin_silence(int on)
+/* A queue without room: TCP takes what is dropped for lost, and sends it again in time. */
+int bv_standin_silence(int on)
 {
     struct bv_rtnl m;
     struct tcmsg head = {.tcm_ifindex = (int)if_nametoindex("lo"), .tcm_parent = TC_H_ROOT};
@@ -71,5 +70,5 @@ void bv_standin_silence(int on)
         bv_rtnl_put(&m, TCA_KIND, "pfifo", sizeof("pfifo"));
         bv_rtnl_put(&m, TCA_OPTIONS, &none, sizeof(none));
     }
-    bv_rtnl_do(&m);
+    return bv_rtnl_do(&m);
 }

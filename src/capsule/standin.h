@@ -12,5 +12,6 @@ int bv_standin_open(struct bv_error *err);
 int bv_standin_close(struct bv_error *err);
 
 /* While sockets are restored, in such a network: let nothing get even to the loopback, where there may be nobody yet,
- * who would answer by a reset. What the engine gives a socket that was not sent before, is sent at once. */
-void bv_standin_silence(int on);
+ * who would answer by a reset. What the engine gives a socket that was not sent before, is sent at once. -1 with errno:
+ * nothing has changed. */
+int bv_standin_silence(int on);

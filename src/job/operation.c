@@ -32,6 +32,7 @@ struct context {
     struct bv_capture *capture;
     int64_t frozen_ns;
     int engine_died;
+    int is_silent; /* the network of the job, while its sockets are restored */
     struct bv_engine_compared compared;
 };
 
@@ -231,8 +232,9 @@ static int on_frozen(void *arg, struct bv_error *err)
                                              "ones run on any after a restart"));
     if (left_out)
         bv_json_append(warnings,
-                       json_string("the job has more threads or sockets with settings of their own, or more in "
-                                   "closed terminals, than is kept: the last ones are as new after a restart"));
+                       json_string("the job has more threads or sockets with settings of their own, more in closed "
+                                   "terminals, or more processes with code in no file, than is kept: the last ones "
+                                   "are as new after a restart, and their code may be changed"));
     if (json_object_get(network, "more") && !x->op->spec->private_network)
         bv_json_append(warnings,
                        json_string("the job has more ports than are recorded: a restart finds only when it has "
@@ -298,17 +300,17 @@ static void on_terminal(void *arg, int master)
 
 static int on_begins(void *arg, struct bv_error *err)
 {
-    (void)arg;
+    struct context *x = arg;
     (void)err;
-    bv_standin_silence(1);
+    x->is_silent = bv_standin_silence(1) == 0; /* a kernel without this queue restores all the same, mostly */
     return 0;
 }
 
 static int on_restored(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
-    if (x->op->spec->private_network)
-        bv_standin_silence(0);
+    if (x->is_silent && bv_standin_silence(0) < 0)
+        return bv_fail(err, BV_ERESTORE, errno, "cannot let the job's network work again");
     bv_fault_point("restart-engine");
     if (bv_affinity_restore(json_object_get(x->request, "affinity"), err) < 0 ||
         bv_forgotten_restore(json_object_get(x->request, "forgotten"), err) < 0)
