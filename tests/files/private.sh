@@ -5,13 +5,15 @@
 set -euo pipefail
 if [[ $(id -u) == 0 ]]; then
     . /src/tests/lib/tap.sh
+    . /src/tests/lib/users.sh
+    home=$(home_of alice)
     as_user alice "$0" &
-    require wait_for test -e /home/alice/asks
-    require grep -q ' /home/alice/work/mnt fuse' /proc/self/mounts
-    if ls /home/alice/work/mnt >/dev/null 2>&1; then
-        touch /home/alice/root-may
+    require wait_for test -e "$home/asks"
+    require grep -q " $home/work/mnt fuse" /proc/self/mounts
+    if ls "$home/work/mnt" >/dev/null 2>&1; then
+        touch "$home/root-may"
     fi
-    rm /home/alice/asks
+    rm "$home/asks"
     status=0
     wait $! || status=$?
     exit "$status"
