@@ -53,7 +53,7 @@ chmod 755 . && chmod -R a+rX box
 ends_with 102 "another user" as_user alice env BIVOUAC_STORE=/home/alice/store bivouac run -- "${run[@]}" "$id"
 like "$(cat err)" "only root can checkpoint a container from outside" "is told what else there is"
 ends_with 102 "another user" as_user alice env BIVOUAC_STORE=/home/alice/store bivouac run -- podman run image
-like "$(cat err)" "only root can checkpoint a container of podman.*run Bivouac inside" "is told it for podman too"
+like "$(cat err)" "only root can checkpoint a container from outside: run Bivouac inside" "is told it for podman too"
 
 # Another container of that name is not touched.
 runc run --detach --bundle "$PWD/box" "$id" </dev/null >/dev/null 2>&1

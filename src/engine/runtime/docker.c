@@ -63,12 +63,7 @@ static int check_dockerd(const struct docker_command *d, struct bv_error *err)
 static int check(const struct bv_engine_container *c, struct bv_error *err)
 {
     autodocker struct docker_command d = {0};
-    if (docker_parse(c, &d, err) < 0)
-        return -1;
-    if (geteuid() != 0)
-        return bv_fail(err, BV_EDENIED, 0,
-                       "only root can checkpoint a container from outside: run Bivouac inside the container instead");
-    return runtime_check_cgroups(err) < 0 ? -1 : check_dockerd(&d, err);
+    return docker_parse(c, &d, err) < 0 || runtime_check_host(err) < 0 ? -1 : check_dockerd(&d, err);
 }
 
 static int probe(struct bv_engine_info *ret, struct bv_error *err)
@@ -294,14 +289,6 @@ static int tar(const char *verb, const char *file, const char *dir, const char *
     return runtime_call(words, "/", 0, what, code, err);
 }
 
-static char *name_directory(int fd)
-{
-    char link[32], path[4096];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    return n > 0 ? bv_strndup(path, (size_t)n) : NULL;
-}
-
 /* dockerd makes a directory of its own for the images. */
 static int collect(const char *work, int images_fd, struct bv_error *err)
 {
@@ -318,13 +305,12 @@ static int collect(const char *work, int images_fd, struct bv_error *err)
 
 static int dump_frozen(struct bv_engine_dump *d, const struct docker_command *c, const char *id, struct bv_error *err)
 {
-    autojson json_t *container = NULL, *body = NULL;
-    autofree char *images = name_directory(d->images_fd);
-    autofree char *work = images ? bv_asprintf("%s/../work", images) : NULL;
-    autofree char *layer = images ? bv_asprintf("%s/" ROOTFS_FILE, images) : NULL;
-    if (!images || (mkdir(work, 0700) < 0 && errno != EEXIST))
-        return bv_fail(err, BV_ESTORE, errno, "cannot create the staging directory");
-    body = json_pack("{s:s, s:s, s:b}", "CheckpointID", CHECKPOINT, "CheckpointDir", work, "Exit", 0);
+    autojson json_t *container = NULL;
+    autofree char *images = NULL, *work = NULL;
+    if (runtime_name_directories(d->images_fd, &images, &work, err) < 0)
+        return -1;
+    autofree char *layer = bv_asprintf("%s/" ROOTFS_FILE, images);
+    autojson json_t *body = json_pack("{s:s, s:s, s:b}", "CheckpointID", CHECKPOINT, "CheckpointDir", work, "Exit", 0);
     if (!runtime_is_frozen(d->root))
         return bv_fail(err, BV_EENGINE, 0, "docker pause has not frozen the container");
     if (inspect(c, id, &container, err) < 0 || docker_output_flush(d->root, d->container->dir, err) < 0)
@@ -381,11 +367,11 @@ static int restore_into(const struct bv_engine_restore *r, const struct docker_c
                         struct bv_error *err)
 {
     autojson json_t *container = NULL, *info = NULL;
-    autofree char *images = name_directory(r->images_fd);
-    autofree char *layer = images ? bv_asprintf("%s/" ROOTFS_FILE, images) : NULL;
-    if (!layer || inspect(d, id, &container, err) < 0 ||
+    autofree char *images = NULL;
+    if (runtime_name_directory(r->images_fd, &images, err) < 0 || inspect(d, id, &container, err) < 0 ||
         dockerd_call(d->socket, "GET", "/info", NULL, RUNTIME_VERB_TIMEOUT, &info, err) < 0)
-        return layer ? -1 : bv_fail(err, BV_ESTORE, errno, "cannot name the staging directory");
+        return -1;
+    autofree char *layer = bv_asprintf("%s/" ROOTFS_FILE, images);
     const char *root = json_string_value(json_object_get(info, "DockerRootDir")), *upper = upper_of(container);
     if (!root || !upper)
         return bv_fail(err, BV_ERESTORE, 0, "dockerd does not tell where the container's file system is");

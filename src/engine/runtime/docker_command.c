@@ -81,6 +81,15 @@ static json_t *text(const char *value, struct bv_error *err)
     return t;
 }
 
+static int append(json_t *list, const char *value, struct bv_error *err)
+{
+    json_t *t = text(value, err);
+    if (!t)
+        return -1;
+    bv_json_append(list, t);
+    return 0;
+}
+
 /* As the docker program does it, "./DIR:..." is what is below the current directory. */
 static int add_volume(const char *cwd, const char *value, json_t *list, struct bv_error *err)
 {
@@ -88,11 +97,7 @@ static int add_volume(const char *cwd, const char *value, json_t *list, struct b
         return bv_fail(err, BV_EUSAGE, 0, "-v %s: write HOST-DIRECTORY:DIRECTORY, so that it is there after a restart",
                        value);
     autofree char *whole = value[0] == '.' ? bv_asprintf("%s/%s", cwd, value) : bv_strdup(value);
-    json_t *t = text(whole, err);
-    if (!t)
-        return -1;
-    bv_json_append(list, t);
-    return 0;
+    return append(list, whole, err);
 }
 
 static int add_env(const char *value, json_t *list, struct bv_error *err)
@@ -101,11 +106,7 @@ static int add_env(const char *value, json_t *list, struct bv_error *err)
     if (!strchr(value, '=') && !own)
         return 0;
     autofree char *whole = own ? bv_asprintf("%s=%s", value, own) : bv_strdup(value);
-    json_t *t = text(whole, err);
-    if (!t)
-        return -1;
-    bv_json_append(list, t);
-    return 0;
+    return append(list, whole, err);
 }
 
 static int add_label(const char *value, json_t *labels, struct bv_error *err)
@@ -141,13 +142,12 @@ static int apply(const struct option *o, const char *cwd, const char *value, str
         return add_env(value, sub(to, o->key, json_array()), err);
     case LABEL:
         return add_label(value, sub(to, o->key, json_object()), err);
-    case WORD:
     case LIST:
+        return append(sub(to, o->key, json_array()), value, err);
+    case WORD:
         t = text(value, err);
-        if (t && o->kind == WORD)
+        if (t)
             bv_json_set(to, o->key, t);
-        else if (t)
-            bv_json_append(sub(to, o->key, json_array()), t);
         return t ? 0 : -1;
     case REFUSED:
     default:
@@ -232,12 +232,9 @@ int docker_parse(const struct bv_engine_container *c, struct docker_command *ret
         bv_json_set(ret->create, "Cmd", words);
     else
         json_decref(words);
-    for (; image && c->argv[i]; i++) {
-        json_t *word = text(c->argv[i], err);
-        if (!word)
+    for (; image && c->argv[i]; i++)
+        if (append(words, c->argv[i], err) < 0)
             return -1;
-        bv_json_append(words, word);
-    }
     return image ? 0 : -1;
 }
 

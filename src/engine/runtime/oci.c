@@ -109,12 +109,7 @@ static int check(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct oci o;
     autojson json_t *config = NULL;
-    if (parse(c, &o, err) < 0)
-        return -1;
-    if (geteuid() != 0)
-        return bv_fail(err, BV_EDENIED, 0,
-                       "only root can checkpoint a container from outside: run Bivouac inside the container instead");
-    if (runtime_check_cgroups(err) < 0 || read_config(&o, &config, err) < 0)
+    if (parse(c, &o, err) < 0 || runtime_check_host(err) < 0 || read_config(&o, &config, err) < 0)
         return -1;
     if (json_is_true(json_object_get(json_object_get(config, "process"), "terminal")))
         return bv_fail(err, BV_EUSAGE, 0,
@@ -238,12 +233,6 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
                : bv_fail(err, BV_ENOEXEC, 0, "%s does not tell the pid of the container %s", c->argv[0], o.id);
 }
 
-static int thaw(const struct bv_engine_container *c, struct bv_error *err)
-{
-    pid_t root = bv_pid_file_read(c->dir, BV_CONTAINER_PID);
-    return root > 0 ? runtime_thaw(root, err) : 0;
-}
-
 /* What was killed while it was restored may not be there for the runtime, and still have its name. */
 static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 {
@@ -272,23 +261,6 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 
 /* --- checkpoint and restart --- */
 
-/* The absolute path of an open directory, and of the one for logs beside it, which is made. */
-static int name_directories(int images_fd, char **ret_images, char **ret_work, struct bv_error *err)
-{
-    char link[32], path[4096];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", images_fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    if (n <= 0)
-        return bv_fail(err, BV_ESTORE, errno, "cannot name the staging directory");
-    path[n] = '\0';
-    autofree char *work = bv_asprintf("%s/../work", path);
-    if (mkdir(work, 0700) < 0 && errno != EEXIST)
-        return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
-    *ret_images = bv_strdup(path);
-    *ret_work = steal_ptr(&work);
-    return 0;
-}
-
 /* crun starts criu outside of the container's group, so CRIU would make groups by itself: in all hierarchies that it
  * knows, frozen as they were. Told to ignore them it leaves that to crun. runc does it right, and cannot be told. */
 static const char *const runc_groups[] = {NULL};
@@ -306,7 +278,7 @@ static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_erro
     const char *words[RUNTIME_WORDS_MAX];
     size_t n;
     autofree char *images = NULL, *work = NULL;
-    if (name_directories(d->images_fd, &images, &work, err) < 0)
+    if (runtime_name_directories(d->images_fd, &images, &work, err) < 0)
         return -1;
     begin(o, words, &n);
     add(words, &n,
@@ -335,7 +307,7 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
     int status;
     autofree char *images = NULL, *work = NULL;
     autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, r->container->dir);
-    if (parse(r->container, &o, err) < 0 || name_directories(r->images_fd, &images, &work, err) < 0)
+    if (parse(r->container, &o, err) < 0 || runtime_name_directories(r->images_fd, &images, &work, err) < 0)
         return -1;
     /* Its standard files are the container's: what it says itself must not get among the container's output. */
     autofree char *log = bv_asprintf("%s/runtime.log", work);
@@ -394,7 +366,7 @@ static int restore_crun(const struct bv_engine_restore *r, struct bv_error *err)
         .restore = restore_##runtime,                                                                                  \
         .check = check,                                                                                                \
         .start = start,                                                                                                \
-        .thaw = thaw,                                                                                                  \
+        .thaw = runtime_thaw_noted,                                                                                    \
         .remove = remove_it,                                                                                           \
     }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -138,13 +137,7 @@ static int check(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct podman p;
     char said[512] = "", is_remote[16] = "", runtime[128] = "";
-    if (parse(c, &p, err) < 0)
-        return -1;
-    if (geteuid() != 0)
-        return bv_fail(err, BV_EDENIED, 0,
-                       "only root can checkpoint a container of podman from outside: run Bivouac inside the container "
-                       "instead");
-    if (runtime_check_cgroups(err) < 0)
+    if (parse(c, &p, err) < 0 || runtime_check_host(err) < 0)
         return -1;
     if (getenv("CONTAINER_HOST") || getenv("CONTAINER_CONNECTION"))
         return refuse_remote(err);
@@ -216,12 +209,6 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
     return runtime_call(words, c->cwd, 0, "start", BV_ENOEXEC, err) < 0 ? -1 : note_pid(&p, id, err);
 }
 
-static int thaw(const struct bv_engine_container *c, struct bv_error *err)
-{
-    pid_t root = bv_pid_file_read(c->dir, BV_CONTAINER_PID);
-    return root > 0 ? runtime_thaw(root, err) : 0;
-}
-
 /* Another one of that name is not ours to touch: ours has left its id. */
 static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 {
@@ -247,12 +234,10 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 
 static int name_archive(int images_fd, char **ret, struct bv_error *err)
 {
-    char link[32], path[4096];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", images_fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    if (n <= 0)
-        return bv_fail(err, BV_ESTORE, errno, "cannot name the staging directory");
-    *ret = bv_asprintf("%.*s/" ARCHIVE, (int)n, path);
+    autofree char *images = NULL;
+    if (runtime_name_directory(images_fd, &images, err) < 0)
+        return -1;
+    *ret = bv_asprintf("%s/" ARCHIVE, images);
     return 0;
 }
 
@@ -368,6 +353,6 @@ const struct bv_engine bv_engine_podman = {
     .restore = restore,
     .check = check,
     .start = start,
-    .thaw = thaw,
+    .thaw = runtime_thaw_noted,
     .remove = remove_it,
 };

@@ -68,6 +68,15 @@ int runtime_parse(char *const *argv, const struct runtime_option *global, const 
 
 /* --- verbs.c --- */
 
+/* Can a container be checkpointed from outside, here and by us? Errors: BV_EDENIED, BV_EHOST. */
+int runtime_check_host(struct bv_error *err);
+
+/* The absolute path of an open directory; allocated. Errors: BV_ESTORE. */
+int runtime_name_directory(int fd, char **ret, struct bv_error *err);
+
+/* That of the images, and of a directory for logs beside it, which is made. Errors: also BV_ENOSPACE. */
+int runtime_name_directories(int images_fd, char **ret_images, char **ret_work, struct bv_error *err);
+
 /* Does the program `name` tell its version, and is there a criu? Errors: BV_ENOENGINE. */
 int runtime_probe(const char *name, struct bv_engine_info *ret, struct bv_error *err);
 
@@ -87,6 +96,9 @@ void runtime_stop_all(pid_t root);
 
 /* Dump a container that is frozen, and leave it so. */
 typedef int runtime_dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err);
+
+/* As bv_engine.thaw(), where the container's first process is noted. */
+int runtime_thaw_noted(const struct bv_engine_container *c, struct bv_error *err);
 
 /* What bv_engine.dump() is to do, with the verb `how` for the dump itself. */
 int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err);

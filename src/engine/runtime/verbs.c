@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is the same for the verbs of all runtimes. */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +10,43 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "engine/criu/criu.h"
 #include "engine/runtime/runtime.h"
+#include "proc/pidfile.h"
 #include "proc/tree.h"
+
+int runtime_check_host(struct bv_error *err)
+{
+    if (geteuid() != 0)
+        return bv_fail(err, BV_EDENIED, 0,
+                       "only root can checkpoint a container from outside: run Bivouac inside the container instead");
+    return runtime_check_cgroups(err);
+}
+
+int runtime_name_directory(int fd, char **ret, struct bv_error *err)
+{
+    char link[32], path[PATH_MAX];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path));
+    if (n <= 0 || n == sizeof(path))
+        return bv_fail(err, BV_ESTORE, n < 0 ? errno : ENAMETOOLONG, "cannot name the staging directory");
+    *ret = bv_strndup(path, (size_t)n);
+    return 0;
+}
+
+int runtime_name_directories(int images_fd, char **ret_images, char **ret_work, struct bv_error *err)
+{
+    autofree char *images = NULL;
+    if (runtime_name_directory(images_fd, &images, err) < 0)
+        return -1;
+    autofree char *work = bv_asprintf("%s/../work", images);
+    if (mkdir(work, 0700) < 0 && errno != EEXIST)
+        return bv_fail(err, bv_store_code(errno), errno, "cannot create the staging directory");
+    *ret_images = steal_ptr(&images);
+    *ret_work = steal_ptr(&work);
+    return 0;
+}
 
 int runtime_probe(const char *name, struct bv_engine_info *ret, struct bv_error *err)
 {
@@ -90,6 +125,12 @@ static int dump_and_tell(struct bv_engine_dump *d, runtime_dump_frozen *how, con
     if (!runtime_is_frozen(d->root))
         return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
     return d->frozen ? d->frozen(d->arg, err) : 0;
+}
+
+int runtime_thaw_noted(const struct bv_engine_container *c, struct bv_error *err)
+{
+    pid_t root = bv_pid_file_read(c->dir, BV_CONTAINER_PID);
+    return root > 0 ? runtime_thaw(root, err) : 0;
 }
 
 int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err)
