@@ -303,8 +303,14 @@ static int collect(const char *work, int images_fd, struct bv_error *err)
     return errno ? bv_fail(err, BV_ESTORE, errno, "cannot read all of the directory %s", path) : 0;
 }
 
-static int dump_frozen(struct bv_engine_dump *d, const struct docker_command *c, const char *id, struct bv_error *err)
+struct docker_dump {
+    const struct docker_command *command;
+    const char *id;
+};
+
+static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err)
 {
+    const struct docker_dump *how = arg;
     autojson json_t *container = NULL;
     autofree char *images = NULL, *work = NULL;
     if (runtime_name_directories(d->images_fd, &images, &work, err) < 0)
@@ -313,19 +319,16 @@ static int dump_frozen(struct bv_engine_dump *d, const struct docker_command *c,
     autojson json_t *body = json_pack("{s:s, s:s, s:b}", "CheckpointID", CHECKPOINT, "CheckpointDir", work, "Exit", 0);
     if (!runtime_is_frozen(d->root))
         return bv_fail(err, BV_EENGINE, 0, "docker pause has not frozen the container");
-    if (inspect(c, id, &container, err) < 0 || docker_output_flush(d->root, d->container->dir, err) < 0)
+    if (inspect(how->command, how->id, &container, err) < 0 || docker_output_flush(d->root, d->container->dir, err) < 0)
         return -1;
     const char *upper = upper_of(container);
     if (!upper)
         return bv_fail(err, BV_EENGINE, 0, "dockerd does not tell where the container's file system is");
-    if (ask(c, id, "checkpoints", body, 0, err) < 0)
+    if (ask(how->command, how->id, "checkpoints", body, 0, err) < 0)
         return bv_wrap(err, "docker could not checkpoint the container");
-    if (collect(work, d->images_fd, err) < 0 ||
-        tar("-cf", layer, upper, "save the file system of", BV_EENGINE, err) < 0)
+    if (collect(work, d->images_fd, err) < 0)
         return -1;
-    if (!runtime_is_frozen(d->root))
-        return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
-    return d->frozen ? d->frozen(d->arg, err) : 0;
+    return tar("-cf", layer, upper, "save the file system of", BV_EENGINE, err);
 }
 
 /* A container that is paused stays so while docker checkpoints it. */
@@ -339,10 +342,9 @@ static int dump(struct bv_engine_dump *d, struct bv_error *err)
         return -1;
     if (pause_it(&c, id, d->container->dir, err) < 0)
         return -1;
+    const struct docker_dump how = {.command = &c, .id = id};
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
-    int rc = dump_frozen(d, &c, id, err);
-    if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
-        runtime_stop_all(d->root);
+    int rc = runtime_dump_held(d, dump_frozen, &how, err);
     if (unpause(&c, id, d->container->dir, RUNTIME_VERB_TIMEOUT, rc < 0 ? NULL : err) < 0 || rc < 0)
         return -1;
     d->frozen_ns = bv_clock_ns(CLOCK_MONOTONIC) - begun;

@@ -91,16 +91,17 @@ int runtime_explain(const char *work, const char *log, enum bv_code code, const 
 /* Is there no other interface than lo? Then both ends of each connection are in the container. */
 int runtime_is_alone_in_network(pid_t root);
 
-/* SIGSTOP for every process of the tree. */
-void runtime_stop_all(pid_t root);
+/* As bv_engine.thaw(), where the container's first process is noted. */
+int runtime_thaw_noted(const struct bv_engine_container *c, struct bv_error *err);
 
 /* Dump a container that is frozen, and leave it so. */
 typedef int runtime_dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_error *err);
 
-/* As bv_engine.thaw(), where the container's first process is noted. */
-int runtime_thaw_noted(const struct bv_engine_container *c, struct bv_error *err);
+/* Let a container that stands still be dumped, and its files be captured; then stop its processes, if they are not to
+ * run when it is let go. Errors: also those of `how`, and BV_EENGINE (it ran on meanwhile). */
+int runtime_dump_held(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err);
 
-/* What bv_engine.dump() is to do, with the verb `how` for the dump itself. */
+/* What bv_engine.dump() is to do, with the verb `how` for the dump itself: that, in a freeze of ours. */
 int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err);
 
 /* --- podman_options.c --- */

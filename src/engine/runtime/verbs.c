@@ -109,7 +109,8 @@ int runtime_is_alone_in_network(pid_t root)
     return count == 1;
 }
 
-void runtime_stop_all(pid_t root)
+/* SIGSTOP for every process of the tree. */
+static void stop_all(pid_t root)
 {
     autopids struct bv_pids pids = {0};
     autoclose int procfd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -118,13 +119,17 @@ void runtime_stop_all(pid_t root)
             kill(pids.pid[i], SIGSTOP);
 }
 
-static int dump_and_tell(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err)
+int runtime_dump_held(struct bv_engine_dump *d, runtime_dump_frozen *how, const void *arg, struct bv_error *err)
 {
     if (how(d, arg, err) < 0)
         return -1;
     if (!runtime_is_frozen(d->root))
         return bv_fail(err, BV_EENGINE, 0, "the container ran on before its files were captured");
-    return d->frozen ? d->frozen(d->arg, err) : 0;
+    if (d->frozen && d->frozen(d->arg, err) < 0)
+        return -1;
+    if (d->leave == BV_LEAVE_STOPPED)
+        stop_all(d->root);
+    return 0;
 }
 
 int runtime_thaw_noted(const struct bv_engine_container *c, struct bv_error *err)
@@ -138,10 +143,7 @@ int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void 
     if (runtime_freeze(d->root, err) < 0)
         return -1;
     int64_t begun = bv_clock_ns(CLOCK_MONOTONIC);
-    int rc = dump_and_tell(d, how, arg, err);
-    if (rc == 0 && d->leave == BV_LEAVE_STOPPED)
-        runtime_stop_all(d->root);
-    if (rc < 0) {
+    if (runtime_dump_held(d, how, arg, err) < 0) {
         runtime_thaw(d->root, NULL);
         return -1;
     }
