@@ -11,51 +11,30 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "matrix/row_private.h"
 #include "store/generation.h"
 #include "store/store.h"
 
-#define WORDS_MAX    64
 #define OUTPUT_MAX   65536 /* bytes of a file that are read */
 #define REAP_SECONDS 30.0
 
-struct words {
-    char *word[WORDS_MAX + 1]; /* allocated */
-    size_t count;
-    int too_many;
-};
-
-static void free_words(struct words *w)
-{
-    for (size_t i = 0; i < w->count; i++)
-        free(w->word[i]);
-}
-#define autowords __attribute__((cleanup(free_words)))
-
-static void add(struct words *w, const char *word)
-{
-    if (w->count == WORDS_MAX)
-        w->too_many = 1;
-    else
-        w->word[w->count++] = bv_strdup(word);
-}
-
 /* "@NAME" is a program of ours. */
-static void add_list(const struct row_run *r, struct words *w, const char *const *list)
+static void add_list(const struct row_run *r, struct bv_words *w, const char *const *list)
 {
     for (; list && *list; list++) {
         autofree char *path = **list == '@' ? bv_asprintf("%s/%s", r->m->programs, *list + 1) : bv_strdup(*list);
-        add(w, path);
+        bv_words_add(w, path);
     }
 }
 
-static pid_t start(const struct row_run *r, const struct words *w, const char *work, int out, int log)
+static pid_t start(const struct row_run *r, const struct bv_words *w, const char *work, int out, int log)
 {
     autoclose int dir = openat(r->dirfd, work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || w->too_many)
+    if (dir < 0)
         return -1;
     return bv_child_start(&(struct bv_child){.path = w->word[0],
-                                             .argv = (const char *const *)w->word,
+                                             .argv = bv_words_argv(w),
                                              .dir = dir,
                                              .out = out,
                                              .err = log,
@@ -105,7 +84,7 @@ static char *last_line(const char *text, const char *begin)
 
 int row_prepare(struct row_run *r, struct bv_error *err)
 {
-    autowords struct words w = {0};
+    autowords struct bv_words w = {0};
     autoclose int log = open_log(r);
     if (!r->row->prepare)
         return 0;
@@ -119,7 +98,7 @@ int row_prepare(struct row_run *r, struct bv_error *err)
 
 int row_start_beside(struct row_run *r, struct bv_error *err)
 {
-    autowords struct words w = {0};
+    autowords struct bv_words w = {0};
     autoclose int log = open_log(r);
     if (!r->row->beside)
         return 0;
@@ -134,21 +113,16 @@ int row_start_beside(struct row_run *r, struct bv_error *err)
 int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err)
 {
     static const char *const settings[] = {"--every", "off", "--requeue-exit", "85", NULL};
-    autowords struct words w = {0};
+    autowords struct bv_words w = {0};
     autoclose int log = open_log(r), work = openat(r->dirfd, ROW_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     autoclose int out = openat(work, ROW_OUT, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0 || out < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create files in %s", r->dir);
     add_list(r, &w, r->row->run_in);
-    add(&w, r->m->self);
-    add(&w, "run");
-    add(&w, "--store");
-    add(&w, r->store);
-    add(&w, "--job");
-    add(&w, r->row->name);
+    bv_words_add_list(&w, (const char *[]){r->m->self, "run", "--store", r->store, "--job", r->row->name, NULL});
     add_list(r, &w, settings);
     add_list(r, &w, r->row->options);
-    add(&w, "--");
+    bv_words_add(&w, "--");
     add_list(r, &w, r->row->argv);
     return started(start(r, &w, ROW_WORK, out, log), ROW_WORK, ret, err);
 }
@@ -156,23 +130,17 @@ int row_start(struct row_run *r, struct row_attempt *ret, struct bv_error *err)
 static int start_restart(struct row_run *r, const char *work, const char *copy, struct row_attempt *ret,
                          struct bv_error *err)
 {
-    autowords struct words w = {0};
+    autowords struct bv_words w = {0};
     autoclose int log = open_log(r);
     add_list(r, &w, r->row->restart_in);
-    add(&w, r->m->self);
-    add(&w, "restart");
-    add(&w, "--store");
-    add(&w, r->store);
+    bv_words_add_list(&w, (const char *[]){r->m->self, "restart", "--store", r->store, NULL});
     if (strcmp(work, ROW_WORK) != 0) {
         autofree char *path = bv_asprintf("%s/%s", r->dir, work);
-        add(&w, "--chdir");
-        add(&w, path);
+        bv_words_add_list(&w, (const char *[]){"--chdir", path, NULL});
     }
-    if (copy) {
-        add(&w, "--job");
-        add(&w, copy);
-    }
-    add(&w, r->row->name);
+    if (copy)
+        bv_words_add_list(&w, (const char *[]){"--job", copy, NULL});
+    bv_words_add(&w, r->row->name);
     return started(start(r, &w, work, log, log), work, ret, err);
 }
 
@@ -303,23 +271,18 @@ static int take_answer(struct row_run *r, int status, struct bv_error *err)
 
 static int try_checkpoint(struct row_run *r, int kill_it, struct bv_error *err)
 {
-    autowords struct words w = {0};
+    autowords struct bv_words w = {0};
     autoclose int log = open_log(r);
     autoclose int answer = openat(r->dirfd, "answer", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     double left = bv_deadline_ms(r->deadline) / 1000.0;
     autofree char *timeout = bv_asprintf("%.0f", left > 1 ? left : 1);
     if (log < 0 || answer < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot create files in %s", r->dir);
-    add(&w, r->m->self);
-    add(&w, "checkpoint");
-    add(&w, "--json");
-    add(&w, "--timeout");
-    add(&w, timeout);
-    add(&w, "--store");
-    add(&w, r->store);
+    bv_words_add_list(
+        &w, (const char *[]){r->m->self, "checkpoint", "--json", "--timeout", timeout, "--store", r->store, NULL});
     if (kill_it)
-        add(&w, "--kill");
-    add(&w, r->row->name);
+        bv_words_add(&w, "--kill");
+    bv_words_add(&w, r->row->name);
     return take_answer(r, bv_child_wait(start(r, &w, ROW_WORK, answer, log), left + 5), err);
 }
 

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "engine/runtime/runtime.h"
 #include "proc/host.h"
 #include "proc/pidfile.h"
@@ -63,25 +64,18 @@ static int parse(const struct bv_engine_container *c, struct oci *ret, struct bv
     return 0;
 }
 
-/* RUNTIME [GLOBAL OPTION]… MORE…; the words are borrowed, and *n is where the next one goes. */
-static void begin(const struct oci *o, const char *words[RUNTIME_WORDS_MAX], size_t *n)
+/* RUNTIME [GLOBAL OPTION]… MORE… */
+static void begin(const struct oci *o, struct bv_words *w, const char *const *more)
 {
-    for (*n = 0; *n < o->command.verb && *n < RUNTIME_WORDS_MAX / 2; (*n)++)
-        words[*n] = o->c->argv[*n];
-}
-
-static void add(const char *words[RUNTIME_WORDS_MAX], size_t *n, const char *const *more)
-{
-    while (*more && *n + 1 < RUNTIME_WORDS_MAX)
-        words[(*n)++] = *more++;
-    words[*n] = NULL;
+    bv_words_add_first(w, (const char *const *)o->c->argv, o->command.verb);
+    bv_words_add_list(w, more);
 }
 
 /* Run a verb that says what it has to say to us. */
-static int call(const struct oci *o, const char *const *words, double timeout, const char *what, enum bv_code code,
+static int call(const struct oci *o, const struct bv_words *w, double timeout, const char *what, enum bv_code code,
                 struct bv_error *err)
 {
-    return runtime_call(words, o->c->cwd, timeout, what, code, err);
+    return runtime_call(bv_words_argv(w), o->c->cwd, timeout, what, code, err);
 }
 
 /* Allocated. */
@@ -133,21 +127,22 @@ static int probe_crun(struct bv_engine_info *ret, struct bv_error *err)
 /* What the runtime knows of a container of that name: 1, or 0 if there is none. */
 static int ask_state(const struct oci *o, json_t **ret, struct bv_error *err)
 {
-    const char *words[RUNTIME_WORDS_MAX];
-    size_t n;
+    autowords struct bv_words w = {0};
     int status;
     autofree char *said = bv_alloc(STATE_MAX);
-    begin(o, words, &n);
-    add(words, &n, (const char *[]){"state", o->id, NULL});
-    struct runtime_run r = {
-        .argv = words, .cwd = o->c->cwd, .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = STATE_MAX};
+    begin(o, &w, (const char *[]){"state", o->id, NULL});
+    struct runtime_run r = {.argv = bv_words_argv(&w),
+                            .cwd = o->c->cwd,
+                            .timeout = RUNTIME_VERB_TIMEOUT,
+                            .said = said,
+                            .said_room = STATE_MAX};
     if (runtime_run(&r, &status, err) < 0)
         return -1;
     if (status != 0)
         return 0;
     const char *text = strchr(said, '{'); /* behind warnings */
     *ret = text ? json_loads(text, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
-    return *ret ? 1 : bv_fail(err, BV_EENGINE, 0, "%s does not describe the container %s", words[0], o->id);
+    return *ret ? 1 : bv_fail(err, BV_EENGINE, 0, "%s does not describe the container %s", o->c->argv[0], o->id);
 }
 
 /* From here on a container of that name is ours to remove, whatever becomes of us. A name that is in use never is. */
@@ -211,16 +206,14 @@ static void tidy_bundle(const struct oci *o)
 static int start(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct oci o;
-    const char *words[RUNTIME_WORDS_MAX];
-    size_t n;
+    autowords struct bv_words w = {0};
     int status;
     if (parse(c, &o, err) < 0)
         return -1;
     autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, c->dir);
-    begin(&o, words, &n);
-    add(words, &n, (const char *[]){"run", "--detach", "--pid-file", file, NULL});
-    add(words, &n, (const char *const *)c->argv + o.command.verb + 1);
-    struct runtime_run r = {.argv = words, .cwd = c->cwd};
+    begin(&o, &w, (const char *[]){"run", "--detach", "--pid-file", file, NULL});
+    bv_words_add_list(&w, (const char *const *)c->argv + o.command.verb + 1);
+    struct runtime_run r = {.argv = bv_words_argv(&w), .cwd = c->cwd};
     if (claim(&o, BV_ENOEXEC, err) < 0 || runtime_run(&r, &status, err) < 0)
         return -1;
     if (status != 0) {
@@ -237,8 +230,7 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
 static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
 {
     struct oci o;
-    const char *words[RUNTIME_WORDS_MAX];
-    size_t n;
+    autowords struct bv_words w = {0};
     autojson json_t *state = NULL;
     if (!has_claim(c)) {
         forget(c);
@@ -249,10 +241,9 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
     int is_there = ask_state(&o, &state, err);
     if (is_there < 0)
         return -1;
-    begin(&o, words, &n);
-    add(words, &n, (const char *[]){"delete", "--force", o.id, NULL});
+    begin(&o, &w, (const char *[]){"delete", "--force", o.id, NULL});
     if ((!is_there || is_ours(&o, state)) &&
-        call(&o, words, RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, is_there ? err : NULL) < 0 && is_there)
+        call(&o, &w, RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, is_there ? err : NULL) < 0 && is_there)
         return -1;
     tidy_bundle(&o);
     forget(c);
@@ -275,20 +266,18 @@ static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_erro
 {
     const struct oci_dump *how = arg;
     const struct oci *o = &how->oci;
-    const char *words[RUNTIME_WORDS_MAX];
-    size_t n;
+    autowords struct bv_words w = {0};
     autofree char *images = NULL, *work = NULL;
     if (runtime_name_directories(d->images_fd, &images, &work, err) < 0)
         return -1;
-    begin(o, words, &n);
-    add(words, &n,
-        (const char *[]){"checkpoint", "--leave-running", "--file-locks", "--image-path", images, "--work-path", work,
-                         NULL});
-    add(words, &n, how->groups);
+    begin(o, &w,
+          (const char *[]){"checkpoint", "--leave-running", "--file-locks", "--image-path", images, "--work-path", work,
+                           NULL});
+    bv_words_add_list(&w, how->groups);
     if (runtime_is_alone_in_network(d->root))
-        add(words, &n, (const char *[]){"--tcp-established", NULL});
-    add(words, &n, (const char *[]){o->id, NULL});
-    if (call(o, words, 0, "checkpoint", BV_EENGINE, err) < 0)
+        bv_words_add(&w, "--tcp-established");
+    bv_words_add(&w, o->id);
+    if (call(o, &w, 0, "checkpoint", BV_EENGINE, err) < 0)
         return runtime_explain(work, "dump.log", BV_EENGINE, "dump", err);
     return 0;
 }
@@ -302,8 +291,7 @@ static int dump(struct bv_engine_dump *d, const char *const *groups, struct bv_e
 static int restore(const struct bv_engine_restore *r, const char *const *groups, struct bv_error *err)
 {
     struct oci o;
-    const char *words[RUNTIME_WORDS_MAX];
-    size_t n;
+    autowords struct bv_words w = {0};
     int status;
     autofree char *images = NULL, *work = NULL;
     autofree char *file = bv_asprintf("%s/" BV_CONTAINER_PID, r->container->dir);
@@ -311,14 +299,13 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
         return -1;
     /* Its standard files are the container's: what it says itself must not get among the container's output. */
     autofree char *log = bv_asprintf("%s/runtime.log", work);
-    begin(&o, words, &n);
-    add(words, &n,
-        (const char *[]){"--log", log, "restore", "--detach", "--file-locks", "--tcp-established", "--image-path",
-                         images, "--work-path", work, "--pid-file", file, "--bundle",
-                         o.command.bundle ? o.command.bundle : r->container->cwd, NULL});
-    add(words, &n, groups);
-    add(words, &n, (const char *[]){o.id, NULL});
-    struct runtime_run how = {.argv = words, .cwd = r->container->cwd, .own_mounts = 1};
+    begin(&o, &w,
+          (const char *[]){"--log", log, "restore", "--detach", "--file-locks", "--tcp-established", "--image-path",
+                           images, "--work-path", work, "--pid-file", file, "--bundle",
+                           o.command.bundle ? o.command.bundle : r->container->cwd, NULL});
+    bv_words_add_list(&w, groups);
+    bv_words_add(&w, o.id);
+    struct runtime_run how = {.argv = bv_words_argv(&w), .cwd = r->container->cwd, .own_mounts = 1};
     if (claim(&o, BV_ERESTORE, err) < 0 || runtime_run(&how, &status, err) < 0)
         return -1;
     if (WIFEXITED(status) && status != 0) { /* it has removed what there was of it */
@@ -331,7 +318,7 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
     autofree char *said = dir < 0 ? NULL : bv_read_proc(dir, "runtime.log", 1 << 16);
     if (said)
         said[strcspn(said, "\n")] = '\0';
-    bv_fail(err, BV_ERESTORE, 0, "%s could not restore the container: %.1000s", words[0], said ? said : "");
+    bv_fail(err, BV_ERESTORE, 0, "%s could not restore the container: %.1000s", o.c->argv[0], said ? said : "");
     return runtime_explain(work, "restore.log", BV_ERESTORE, "restore", err);
 }
 

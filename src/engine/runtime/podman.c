@@ -14,6 +14,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "engine/runtime/runtime.h"
 #include "proc/pidfile.h"
 
@@ -27,42 +28,21 @@ struct podman {
     struct podman_command command;
 };
 
-struct words {
-    const char **word;
-    size_t n;
-};
-
 static int parse(const struct bv_engine_container *c, struct podman *ret, struct bv_error *err)
 {
     *ret = (struct podman){.c = c};
     return podman_parse(c->argv, &ret->command, err);
 }
 
-static void add(struct words *w, const char *const *more)
+/* PODMAN [--conmon CONMON] [GLOBAL OPTION]… MORE… */
+static void begin(const struct podman *p, struct bv_words *w, const char *conmon, const char *const *more)
 {
-    for (; *more; more++) {
-        w->word = bv_realloc(w->word, w->n + 2, sizeof(*w->word));
-        w->word[w->n++] = *more;
-        w->word[w->n] = NULL;
-    }
-}
-
-static void add_some(struct words *w, char *const *from, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        add(w, (const char *[]){from[i], NULL});
-}
-
-/* PODMAN [--conmon CONMON] [GLOBAL OPTION]… MORE…; the words are borrowed, the list is the caller's. */
-static const char **command(const struct podman *p, const char *conmon, const char *const *more)
-{
-    struct words w = {0};
-    add_some(&w, p->c->argv, 1);
+    const char *const *argv = (const char *const *)p->c->argv;
+    bv_words_add(w, argv[0]);
     if (conmon)
-        add(&w, (const char *[]){"--conmon", conmon, NULL});
-    add_some(&w, p->c->argv + 1, p->command.verb - 1);
-    add(&w, more);
-    return w.word;
+        bv_words_add_list(w, (const char *[]){"--conmon", conmon, NULL});
+    bv_words_add_first(w, argv + 1, p->command.verb - 1);
+    bv_words_add_list(w, more);
 }
 
 /* What a verb says, without warnings: one line. */
@@ -70,9 +50,13 @@ static int ask(const struct podman *p, const char *const *more, char *ret, size_
 {
     char said[4096] = "";
     int status;
-    autofree const char **words = command(p, NULL, more);
-    struct runtime_run r = {
-        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
+    autowords struct bv_words w = {0};
+    begin(p, &w, NULL, more);
+    struct runtime_run r = {.argv = bv_words_argv(&w),
+                            .cwd = "/",
+                            .timeout = RUNTIME_VERB_TIMEOUT,
+                            .said = said,
+                            .said_room = sizeof(said)};
     if (runtime_run(&r, &status, err) < 0)
         return -1;
     const char *last = strrchr(said, '\n');
@@ -184,16 +168,14 @@ static int note_pid(const struct podman *p, const char *id, struct bv_error *err
 
 static int create(const struct podman *p, const char *file, struct bv_error *err)
 {
-    size_t verb = p->command.verb, end = p->command.end;
-    autofree const char **first = command(p, NULL, (const char *[]){"create", NULL});
-    struct words w = {0};
-    add(&w, first);
-    add_some(&w, p->c->argv + verb + 1, end - verb - 1);
-    add(&w, (const char *[]){"--rm=false", "--log-driver=passthrough", "--cidfile", file, NULL});
-    for (char *const *rest = p->c->argv + end; *rest; rest++)
-        add_some(&w, rest, 1);
-    autofree const char **words = w.word;
-    return runtime_call(words, p->c->cwd, 0, "create", BV_ENOEXEC, err);
+    const char *const *argv = (const char *const *)p->c->argv;
+    size_t behind = p->command.verb + 1;
+    autowords struct bv_words w = {0};
+    begin(p, &w, NULL, (const char *[]){"create", NULL});
+    bv_words_add_first(&w, argv + behind, p->command.end - behind);
+    bv_words_add_list(&w, (const char *[]){"--rm=false", "--log-driver=passthrough", "--cidfile", file, NULL});
+    bv_words_add_list(&w, argv + p->command.end);
+    return runtime_call(bv_words_argv(&w), p->c->cwd, 0, "create", BV_ENOEXEC, err);
 }
 
 static int start(const struct bv_engine_container *c, struct bv_error *err)
@@ -205,8 +187,9 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
     if (parse(c, &p, err) < 0 || stand_in(&p, &conmon, err) < 0 || create(&p, file, err) < 0 ||
         read_own_id(c, id, err) < 0)
         return -1;
-    autofree const char **words = command(&p, conmon, (const char *[]){"start", id, NULL});
-    return runtime_call(words, c->cwd, 0, "start", BV_ENOEXEC, err) < 0 ? -1 : note_pid(&p, id, err);
+    autowords struct bv_words w = {0};
+    begin(&p, &w, conmon, (const char *[]){"start", id, NULL});
+    return runtime_call(bv_words_argv(&w), c->cwd, 0, "start", BV_ENOEXEC, err) < 0 ? -1 : note_pid(&p, id, err);
 }
 
 /* Another one of that name is not ours to touch: ours has left its id. */
@@ -219,9 +202,9 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
     if (access(file, F_OK) == 0 && read_own_id(c, id, NULL) == 0) {
         if (parse(c, &p, err) < 0)
             return -1;
-        autofree const char **words =
-            command(&p, NULL, (const char *[]){"rm", "--force", "--ignore", "--time", "0", id, NULL});
-        if (runtime_call(words, "/", RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err) < 0)
+        autowords struct bv_words w = {0};
+        begin(&p, &w, NULL, (const char *[]){"rm", "--force", "--ignore", "--time", "0", id, NULL});
+        if (runtime_call(bv_words_argv(&w), "/", RUNTIME_VERB_TIMEOUT, "remove", BV_EENGINE, err) < 0)
             return -1;
     }
     unlink(file);
@@ -287,8 +270,9 @@ static int dump_frozen(struct bv_engine_dump *d, const void *arg, struct bv_erro
                                 how->id,
                                 runtime_is_alone_in_network(d->root) ? "--tcp-established" : NULL,
                                 NULL};
-    autofree const char **words = command(&how->podman, NULL, verb);
-    if (runtime_call(words, "/", 0, "checkpoint", BV_EENGINE, err) < 0)
+    autowords struct bv_words w = {0};
+    begin(&how->podman, &w, NULL, verb);
+    if (runtime_call(bv_words_argv(&w), "/", 0, "checkpoint", BV_EENGINE, err) < 0)
         return runtime_explain(how->bundle, "dump.log", BV_EENGINE, "dump", err);
     return remove_leftovers(how, err);
 }
@@ -313,9 +297,13 @@ static int claim(const struct podman *p, const char *id, struct bv_error *err)
 {
     char said[1024] = "";
     int status;
-    autofree const char **words = command(p, NULL, (const char *[]){"container", "exists", id, NULL});
-    struct runtime_run r = {
-        .argv = words, .cwd = "/", .timeout = RUNTIME_VERB_TIMEOUT, .said = said, .said_room = sizeof(said)};
+    autowords struct bv_words w = {0};
+    begin(p, &w, NULL, (const char *[]){"container", "exists", id, NULL});
+    struct runtime_run r = {.argv = bv_words_argv(&w),
+                            .cwd = "/",
+                            .timeout = RUNTIME_VERB_TIMEOUT,
+                            .said = said,
+                            .said_room = sizeof(said)};
     autoclose int dir = open(p->c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (runtime_run(&r, &status, err) < 0)
         return -1;
@@ -336,10 +324,11 @@ static int restore(const struct bv_engine_restore *r, struct bv_error *err)
     if (parse(r->container, &p, err) < 0 || read_image(r->images_fd, id, err) < 0 ||
         name_archive(r->images_fd, &archive, err) < 0 || stand_in(&p, &conmon, err) < 0 || claim(&p, id, err) < 0)
         return -1;
-    autofree const char **words = command(&p, conmon,
-                                          (const char *[]){"container", "restore", "--file-locks", "--tcp-established",
-                                                           "--ignore-volumes", "--import", archive, NULL});
-    return runtime_call(words, "/", 0, "restore", BV_ERESTORE, err) < 0 ? -1 : note_pid(&p, id, err);
+    autowords struct bv_words w = {0};
+    begin(&p, &w, conmon,
+          (const char *[]){"container", "restore", "--file-locks", "--tcp-established", "--ignore-volumes", "--import",
+                           archive, NULL});
+    return runtime_call(bv_words_argv(&w), "/", 0, "restore", BV_ERESTORE, err) < 0 ? -1 : note_pid(&p, id, err);
 }
 
 const struct bv_engine bv_engine_podman = {

@@ -20,8 +20,6 @@ int runtime_is_run(char *const *argv);
 
 /* --- run.c --- */
 
-#define RUNTIME_WORDS_MAX 512
-
 struct runtime_run {
     const char *const *argv; /* NULL-terminated */
     const char *cwd;
