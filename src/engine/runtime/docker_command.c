@@ -18,49 +18,55 @@ enum kind {
     VOLUME, /* a string of an array, in which the host's path is made absolute */
     LABEL,  /* KEY=VALUE */
     NAME,
-    REFUSED,
+    SOCKET, /* where dockerd is */
 };
 
-struct option {
-    const char *name;
-    char brief; /* 0 = none */
+/* What an option is for dockerd. */
+struct member {
     enum kind kind;
     int of_host;     /* it belongs to "HostConfig" */
-    const char *key; /* of the API; of REFUSED, what to do */
+    const char *key; /* of the API */
 };
 
-static const struct option options[] = {
-    {"--name", 0, NAME, 0, NULL},
-    {"--volume", 'v', VOLUME, 1, "Binds"},
-    {"--env", 'e', ENV, 0, "Env"},
-    {"--workdir", 'w', WORD, 0, "WorkingDir"},
-    {"--user", 'u', WORD, 0, "User"},
-    {"--hostname", 'h', WORD, 0, "Hostname"},
-    {"--network", 0, WORD, 1, "NetworkMode"},
-    {"--net", 0, WORD, 1, "NetworkMode"},
-    {"--label", 'l', LABEL, 0, "Labels"},
-    {"--cap-add", 0, LIST, 1, "CapAdd"},
-    {"--cap-drop", 0, LIST, 1, "CapDrop"},
-    {"--cpuset-cpus", 0, WORD, 1, "CpusetCpus"},
-    {"--cpuset-mems", 0, WORD, 1, "CpusetMems"},
-    {"--init", 0, FLAG, 1, "Init"},
-    {"--read-only", 0, FLAG, 1, "ReadonlyRootfs"},
-    {"--detach", 'd', REFUSED, 0, "Bivouac waits for the container: leave this option out"},
-    {"--tty", 't', REFUSED, 0, "a container with a terminal cannot be checkpointed: leave this option out"},
-    {"--interactive", 'i', REFUSED, 0,
-     "a container's standard input cannot be kept over a restart: leave this option out"},
-    {"--rm", 0, REFUSED, 0, "Bivouac itself removes the container at the end of each attempt: leave this option out"},
-    {"--restart", 0, REFUSED, 0, "Bivouac restarts the container, from its checkpoints: leave this option out"},
-    {"--log-driver", 0, REFUSED, 0, "the output goes through Bivouac: leave this option out"},
+#define OF_CONTAINER(kind, key) (&(const struct member){kind, 0, key})
+#define OF_HOST(kind, key)      (&(const struct member){kind, 1, key})
+
+static const char detached[] = "Bivouac waits for the container: leave this option out";
+static const char terminal[] = "a container with a terminal cannot be checkpointed: leave this option out";
+static const char input[] = "a container's standard input cannot be kept over a restart: leave this option out";
+static const char removed[] = "Bivouac itself removes the container at the end of each attempt: leave this option out";
+static const char restarted[] = "Bivouac restarts the container, from its checkpoints: leave this option out";
+static const char output[] = "the output goes through Bivouac: leave this option out";
+
+static const struct runtime_option global_options[] = {
+    {"--host", 'H', 1, NULL, OF_CONTAINER(SOCKET, NULL)},
+    {0},
 };
 
-static const struct option *find(const char *word, size_t n, char brief)
-{
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        if (brief ? options[i].brief == brief : strlen(options[i].name) == n && strncmp(options[i].name, word, n) == 0)
-            return &options[i];
-    return NULL;
-}
+static const struct runtime_option run_options[] = {
+    {"--name", 0, 1, NULL, OF_CONTAINER(NAME, NULL)},
+    {"--volume", 'v', 1, NULL, OF_HOST(VOLUME, "Binds")},
+    {"--env", 'e', 1, NULL, OF_CONTAINER(ENV, "Env")},
+    {"--workdir", 'w', 1, NULL, OF_CONTAINER(WORD, "WorkingDir")},
+    {"--user", 'u', 1, NULL, OF_CONTAINER(WORD, "User")},
+    {"--hostname", 'h', 1, NULL, OF_CONTAINER(WORD, "Hostname")},
+    {"--network", 0, 1, NULL, OF_HOST(WORD, "NetworkMode")},
+    {"--net", 0, 1, NULL, OF_HOST(WORD, "NetworkMode")},
+    {"--label", 'l', 1, NULL, OF_CONTAINER(LABEL, "Labels")},
+    {"--cap-add", 0, 1, NULL, OF_HOST(LIST, "CapAdd")},
+    {"--cap-drop", 0, 1, NULL, OF_HOST(LIST, "CapDrop")},
+    {"--cpuset-cpus", 0, 1, NULL, OF_HOST(WORD, "CpusetCpus")},
+    {"--cpuset-mems", 0, 1, NULL, OF_HOST(WORD, "CpusetMems")},
+    {"--init", 0, 0, NULL, OF_HOST(FLAG, "Init")},
+    {"--read-only", 0, 0, NULL, OF_HOST(FLAG, "ReadonlyRootfs")},
+    {"--detach", 'd', 0, detached, NULL},
+    {"--tty", 't', 0, terminal, NULL},
+    {"--interactive", 'i', 0, input, NULL},
+    {"--rm", 0, 0, removed, NULL},
+    {"--restart", 0, 1, restarted, NULL},
+    {"--log-driver", 0, 1, output, NULL},
+    {0},
+};
 
 /* The object or array `key` of `object`, made if it is not there. */
 static json_t *sub(json_t *object, const char *key, json_t *empty)
@@ -121,13 +127,21 @@ static int add_label(const char *value, json_t *labels, struct bv_error *err)
     return 0;
 }
 
-static int apply(const struct option *o, const char *cwd, const char *value, struct docker_command *d,
-                 struct bv_error *err)
+struct parse {
+    struct docker_command *command;
+    const char *cwd;
+    const char *host; /* NULL = not given */
+};
+
+static int take(const struct runtime_option *o, const char *value, void *arg, struct bv_error *err)
 {
-    json_t *to = o->of_host ? json_object_get(d->create, "HostConfig") : d->create, *t = NULL;
-    switch (o->kind) {
-    case FLAG:
-        bv_json_set(to, o->key, json_true());
+    struct parse *p = arg;
+    struct docker_command *d = p->command;
+    const struct member *m = o->more;
+    json_t *to = m->of_host ? json_object_get(d->create, "HostConfig") : d->create, *t = NULL;
+    switch (m->kind) {
+    case SOCKET:
+        p->host = value;
         return 0;
     case NAME:
         free(d->name);
@@ -137,105 +151,65 @@ static int apply(const struct option *o, const char *cwd, const char *value, str
         return 0;
     case VOLUME:
         d->volumes++;
-        return add_volume(cwd, value, sub(to, o->key, json_array()), err);
+        return add_volume(p->cwd, value, sub(to, m->key, json_array()), err);
     case ENV:
-        return add_env(value, sub(to, o->key, json_array()), err);
+        return add_env(value, sub(to, m->key, json_array()), err);
     case LABEL:
-        return add_label(value, sub(to, o->key, json_object()), err);
+        return add_label(value, sub(to, m->key, json_object()), err);
     case LIST:
-        return append(sub(to, o->key, json_array()), value, err);
+        return append(sub(to, m->key, json_array()), value, err);
     case WORD:
         t = text(value, err);
         if (t)
-            bv_json_set(to, o->key, t);
+            bv_json_set(to, m->key, t);
         return t ? 0 : -1;
-    case REFUSED:
+    case FLAG:
     default:
-        return bv_fail(err, BV_EUSAGE, 0, "%s: %s", o->name, o->key);
+        if (value)
+            return bv_fail(err, BV_EUSAGE, 0, "%s takes no value: leave =%s out", o->name, value);
+        bv_json_set(to, m->key, json_true());
+        return 0;
     }
 }
 
-static int has_value(const struct option *o)
+static int set_socket(const char *host, struct docker_command *ret, struct bv_error *err)
 {
-    return o->kind != FLAG && o->kind != REFUSED;
-}
-
-static int unknown(const char *word, struct bv_error *err)
-{
-    return bv_fail(err, BV_EUSAGE, 0, "Bivouac does not know the option %s of docker: leave it out", word);
-}
-
-/* The option at argv[*i], with its value; *i is left at the last word of it. "-de A=B" is more than one. */
-static int take_option(const struct bv_engine_container *c, size_t *i, struct docker_command *d, struct bv_error *err)
-{
-    const char *word = c->argv[*i], *value = NULL;
-    int is_long = word[1] == '-';
-    for (const char *letter = word + 1;; letter++) {
-        size_t n = strcspn(word, "=");
-        const struct option *o = is_long ? find(word, n, 0) : find(NULL, 0, *letter);
-        if (!o || (is_long && word[n] && o->kind == FLAG))
-            return unknown(word, err);
-        if (has_value(o)) {
-            value = is_long ? word + n : letter + 1;
-            value = !*value ? NULL : *value == '=' ? value + 1 : value;
-            if (!value && !(value = c->argv[++*i]))
-                return bv_fail(err, BV_EUSAGE, 0, "%s needs a value", word);
-        }
-        if (apply(o, c->cwd, value, d, err) < 0)
-            return -1;
-        if (is_long || value || !letter[1])
-            return 0;
-    }
-}
-
-/* The options of docker itself, which say where dockerd is. */
-static int take_host(const struct bv_engine_container *c, size_t *i, struct docker_command *d, struct bv_error *err)
-{
-    const char *host = getenv("DOCKER_HOST");
-    for (*i = 1; c->argv[*i] && c->argv[*i][0] == '-'; (*i)++) {
-        const char *word = c->argv[*i];
-        if (strncmp(word, "--host=", 7) == 0)
-            host = word + 7;
-        else if ((strcmp(word, "-H") == 0 || strcmp(word, "--host") == 0) && c->argv[*i + 1])
-            host = c->argv[++*i];
-        else
-            return unknown(word, err);
-    }
-    if (!c->argv[*i] || strcmp(c->argv[*i], "run") != 0)
-        return bv_fail(err, BV_EUSAGE, 0, "write docker run ...: only what runs a container can be a job");
+    if (!host)
+        host = getenv("DOCKER_HOST");
     if (host && *host && strncmp(host, "unix://", 7) != 0)
         return bv_fail(err, BV_EUSAGE, 0, "dockerd must be on this host, and %s is not unix://PATH", host);
-    d->socket = bv_strdup(host && *host ? host + 7 : DEFAULT_SOCKET);
+    ret->socket = bv_strdup(host && *host ? host + 7 : DEFAULT_SOCKET);
+    return 0;
+}
+
+/* IMAGE [COMMAND...] */
+static int set_image(char *const *words, json_t *create, struct bv_error *err)
+{
+    json_t *image = text(words[0], err);
+    if (!image)
+        return -1;
+    bv_json_set(create, "Image", image);
+    for (size_t i = 1; words[i]; i++)
+        if (append(sub(create, "Cmd", json_array()), words[i], err) < 0)
+            return -1;
     return 0;
 }
 
 int docker_parse(const struct bv_engine_container *c, struct docker_command *ret, struct bv_error *err)
 {
-    size_t i;
-    if (take_host(c, &i, ret, err) < 0)
-        return -1;
+    struct runtime_command command;
+    struct parse p = {.command = ret, .cwd = c->cwd};
+    const struct runtime_syntax syntax = {.global = global_options, .own = run_options, .take = take, .arg = &p};
     ret->create = json_pack("{s:{s:{s:s}}, s:{}, s:b, s:b}", "HostConfig", "LogConfig", "Type", "none", "Labels",
                             "AttachStdout", 1, "AttachStderr", 1);
-    for (i++; c->argv[i] && c->argv[i][0] == '-' && c->argv[i][1]; i++)
-        if (take_option(c, &i, ret, err) < 0)
-            return -1;
-    if (!c->argv[i])
-        return bv_fail(err, BV_EUSAGE, 0, "docker run: what to run is not said");
+    if (runtime_parse(c->argv, &syntax, &command, err) < 0 || set_socket(p.host, ret, err) < 0)
+        return -1;
     const json_t *host = json_object_get(ret->create, "HostConfig");
     const char *network = json_string_value(json_object_get(host, "NetworkMode"));
     if (!network || strcmp(network, "none") != 0)
         return bv_fail(err, BV_EUSAGE, 0,
                        "a container of docker is checkpointed without a network only: write docker run --network none");
-    json_t *image = text(c->argv[i++], err), *words = json_array();
-    bv_json_set(ret->create, "Image", image ? image : json_null());
-    if (c->argv[i])
-        bv_json_set(ret->create, "Cmd", words);
-    else
-        json_decref(words);
-    for (; image && c->argv[i]; i++)
-        if (append(words, c->argv[i], err) < 0)
-            return -1;
-    return image ? 0 : -1;
+    return set_image(c->argv + command.end, ret->create, err);
 }
 
 void docker_command_free(struct docker_command *d)

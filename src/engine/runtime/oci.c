@@ -27,40 +27,52 @@ static const char terminal[] = "a container with a terminal cannot be checkpoint
 static const char descriptors[] = "descriptors of the caller cannot be checkpointed: leave this option out";
 
 static const struct runtime_option global_options[] = {
-    {"--root", NULL, 1, NULL},           {"--log", NULL, 1, NULL},
-    {"--log-format", NULL, 1, NULL},     {"--log-level", NULL, 1, NULL},
-    {"--debug", NULL, 0, NULL},          {"--systemd-cgroup", NULL, 0, NULL},
-    {"--cgroup-manager", NULL, 1, NULL}, {0},
+    {"--root", 0, 1, NULL},           {"--log", 0, 1, NULL},
+    {"--log-format", 0, 1, NULL},     {"--log-level", 0, 1, NULL},
+    {"--debug", 0, 0, NULL},          {"--systemd-cgroup", 0, 0, NULL},
+    {"--cgroup-manager", 0, 1, NULL}, {0},
 };
 
 static const struct runtime_option run_options[] = {
-    {"--bundle", "-b", 1, NULL},
-    {"--no-pivot", NULL, 0, NULL},
-    {"--no-new-keyring", NULL, 0, NULL},
-    {"--detach", "-d", 0, detached},
-    {"--pid-file", NULL, 1, pid_file},
-    {"--console-socket", NULL, 1, terminal},
-    {"--preserve-fds", NULL, 1, descriptors},
-    {"--no-subreaper", NULL, 0, detached},
-    {"--keep", NULL, 0, "Bivouac removes the container when the job has ended: leave this option out"},
+    {"--bundle", 'b', 1, NULL},
+    {"--no-pivot", 0, 0, NULL},
+    {"--no-new-keyring", 0, 0, NULL},
+    {"--detach", 'd', 0, detached},
+    {"--pid-file", 0, 1, pid_file},
+    {"--console-socket", 0, 1, terminal},
+    {"--preserve-fds", 0, 1, descriptors},
+    {"--no-subreaper", 0, 0, detached},
+    {"--keep", 0, 0, "Bivouac removes the container when the job has ended: leave this option out"},
     {0},
 };
 
 struct oci {
     const struct bv_engine_container *c;
     struct runtime_command command;
+    const char *bundle; /* NULL = not given */
     const char *id;
 };
 
+static int take(const struct runtime_option *o, const char *value, void *arg, struct bv_error *err)
+{
+    (void)err;
+    if (strcmp(o->name, "--bundle") == 0)
+        ((struct oci *)arg)->bundle = value;
+    return 0;
+}
+
 static int parse(const struct bv_engine_container *c, struct oci *ret, struct bv_error *err)
 {
-    *ret = (struct oci){.c = c};
-    if (runtime_parse(c->argv, global_options, run_options, &ret->command, err) < 0)
+    struct oci o = {.c = c};
+    const struct runtime_syntax syntax = {
+        .global = global_options, .own = run_options, .briefs_alone = 1, .take = take, .arg = &o};
+    if (runtime_parse(c->argv, &syntax, &o.command, err) < 0)
         return -1;
-    ret->id = c->argv[ret->command.name];
-    if (c->argv[ret->command.name + 1])
+    o.id = c->argv[o.command.end];
+    if (c->argv[o.command.end + 1])
         return bv_fail(err, BV_EUSAGE, 0, "%s run takes one container, and '%s' is one word too many", c->argv[0],
-                       c->argv[ret->command.name + 1]);
+                       c->argv[o.command.end + 1]);
+    *ret = o;
     return 0;
 }
 
@@ -81,7 +93,7 @@ static int call(const struct oci *o, const struct bv_words *w, double timeout, c
 /* Allocated. */
 static char *bundle_of(const struct oci *o)
 {
-    const char *bundle = o->command.bundle ? o->command.bundle : ".";
+    const char *bundle = o->bundle ? o->bundle : ".";
     return bundle[0] == '/' ? bv_strdup(bundle) : bv_asprintf("%s/%s", o->c->cwd, bundle);
 }
 
@@ -302,7 +314,7 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
     begin(&o, &w,
           (const char *[]){"--log", log, "restore", "--detach", "--file-locks", "--tcp-established", "--image-path",
                            images, "--work-path", work, "--pid-file", file, "--bundle",
-                           o.command.bundle ? o.command.bundle : r->container->cwd, NULL});
+                           o.bundle ? o.bundle : r->container->cwd, NULL});
     bv_words_add_list(&w, groups);
     bv_words_add(&w, o.id);
     struct runtime_run how = {.argv = bv_words_argv(&w), .cwd = r->container->cwd, .own_mounts = 1};

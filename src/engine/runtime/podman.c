@@ -25,7 +25,7 @@
 
 struct podman {
     const struct bv_engine_container *c;
-    struct podman_command command;
+    struct runtime_command command;
 };
 
 static int parse(const struct bv_engine_container *c, struct podman *ret, struct bv_error *err)

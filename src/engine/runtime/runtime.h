@@ -46,23 +46,35 @@ int runtime_thaw(pid_t root, struct bv_error *err);
 
 /* --- command.c --- */
 
-/* A runtime's option, before or behind the verb "run". */
+/* A runtime's option, before or behind the verb "run". A table of them ends with a NULL name. */
 struct runtime_option {
-    const char *name;  /* "--bundle" */
-    const char *brief; /* "-b", NULL = none */
+    const char *name; /* "--bundle" */
+    char brief;       /* 'b', 0 = none */
     int has_value;
     const char *refused; /* why it cannot be used with Bivouac, and what to do; NULL = it can */
+    const void *more;    /* for take() */
+};
+
+/* How the command line of a runtime is read: --NAME VALUE, --NAME=VALUE, -n VALUE, -nVALUE, -n=VALUE; several flags in
+ * one word, -ab, the last of which may have a value. */
+struct runtime_syntax {
+    const struct runtime_option *global, *own; /* before and behind the verb */
+    int briefs_alone;                          /* -n VALUE only */
+    int has_end;                               /* "--" ends the options; else it is none that is known */
+
+    /* For each option in its turn, if not NULL. `value` is NULL for a flag, unless it was given one; it is borrowed of
+     * the command line. Errors: as it likes; they end the scan. */
+    int (*take)(const struct runtime_option *o, const char *value, void *arg, struct bv_error *err);
+    void *arg;
 };
 
 struct runtime_command {
-    size_t verb;        /* argv[verb] is "run" */
-    size_t name;        /* the first word behind run's options */
-    const char *bundle; /* value of --bundle; NULL = not given */
+    size_t verb; /* argv[verb] is "run" */
+    size_t end;  /* behind its options: "--", or what to run */
 };
 
-/* Take `argv` apart. The tables end with a NULL name. Errors: BV_EUSAGE. */
-int runtime_parse(char *const *argv, const struct runtime_option *global, const struct runtime_option *own,
-                  struct runtime_command *ret, struct bv_error *err);
+/* Take `argv` apart. Errors: BV_EUSAGE, with what to do, and those of take(). */
+int runtime_parse(char *const *argv, const struct runtime_syntax *s, struct runtime_command *ret, struct bv_error *err);
 
 /* --- verbs.c --- */
 
@@ -104,13 +116,8 @@ int runtime_dump(struct bv_engine_dump *d, runtime_dump_frozen *how, const void 
 
 /* --- podman_options.c --- */
 
-struct podman_command {
-    size_t verb; /* argv[verb] is "run" */
-    size_t end;  /* behind its options: "--", or the image */
-};
-
 /* Take `podman run ...` apart. Errors: BV_EUSAGE. */
-int podman_parse(char *const *argv, struct podman_command *ret, struct bv_error *err);
+int podman_parse(char *const *argv, struct runtime_command *ret, struct bv_error *err);
 
 /* --- podman_conmon.c --- */
 
