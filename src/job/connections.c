@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "proc/fds.h"
 #include "proc/tree.h"
 
 #define TOLD_MAX  100 /* a message is bounded */
@@ -23,44 +23,6 @@ void bv_connections_free(struct bv_connections *c)
 }
 
 /* --- which sockets the tree has --- */
-
-static void add(struct bv_connections *all, pid_t pid, int fd, uint64_t inode)
-{
-    if ((all->count & (all->count - 1)) == 0)
-        all->socket = bv_realloc(all->socket, all->count ? all->count * 2 : 1, sizeof(*all->socket));
-    all->socket[all->count++] = (struct bv_connection){.pid = pid, .fd = fd, .at = {.inode = inode}};
-}
-
-static void collect(int procfd, pid_t pid, struct bv_connections *all)
-{
-    char name[32];
-    struct stat st;
-    snprintf(name, sizeof(name), "%d/fd", (int)pid);
-    int dirfd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = dirfd < 0 ? NULL : fdopendir(dirfd);
-    for (const struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
-        if (e->d_name[0] != '.' && fstatat(dirfd, e->d_name, &st, 0) == 0 && S_ISSOCK(st.st_mode))
-            add(all, pid, atoi(e->d_name), st.st_ino);
-}
-
-static int by_inode(const void *a, const void *b)
-{
-    const struct bv_connection *x = a, *y = b;
-    if (x->at.inode != y->at.inode)
-        return x->at.inode < y->at.inode ? -1 : 1;
-    return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-/* Each once, by its inode. */
-static void sort(struct bv_connections *all)
-{
-    qsort(all->socket, all->count, sizeof(*all->socket), by_inode);
-    size_t kept = 1;
-    for (size_t i = 1; i < all->count; i++)
-        if (all->socket[i].at.inode != all->socket[kept - 1].at.inode)
-            all->socket[kept++] = all->socket[i];
-    all->count = kept;
-}
 
 static struct bv_connection *find(const struct bv_connections *all, uint64_t inode)
 {
@@ -119,19 +81,19 @@ static void judge(struct bv_connections *all, int own_network)
 int bv_connections_scan(int procfd, pid_t root, int own_network, struct bv_connections *ret, struct bv_error *err)
 {
     static const char *const tables[] = {"tcp", "tcp6", "udp", "udp6"};
-    autopids struct bv_pids pids = {0};
-    autoconnections struct bv_connections all = {0};
-    if (bv_tree_scan(procfd, root, &pids, err) < 0)
+    autofdsockets struct bv_fd_sockets sockets = {0};
+    if (bv_fd_sockets_scan(procfd, root, &sockets, err) < 0)
         return -1;
-    for (size_t i = 0; i < pids.count; i++)
-        collect(procfd, pids.pid[i], &all);
-    if (all.count) {
-        sort(&all);
-        for (int i = 0; i < 4; i++)
-            if (join(procfd, root, tables[i], i >= 2, &all, err) < 0)
-                return -1;
-        judge(&all, own_network);
+    autoconnections struct bv_connections all = {.count = sockets.count};
+    all.socket = bv_alloc(sockets.count * sizeof(*all.socket));
+    for (size_t i = 0; i < sockets.count; i++) {
+        const struct bv_fd_socket *s = &sockets.socket[i];
+        all.socket[i] = (struct bv_connection){.pid = s->pid, .fd = s->fd, .at = {.inode = s->inode}};
     }
+    for (int i = 0; i < 4 && all.count; i++)
+        if (join(procfd, root, tables[i], i >= 2, &all, err) < 0)
+            return -1;
+    judge(&all, own_network);
     *ret = all;
     all = (struct bv_connections){0};
     return 0;

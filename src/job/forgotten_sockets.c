@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "job/forgotten.h"
 #include "proc/fds.h"
-#include "proc/tree.h"
 
 /* Numbers that CRIU 4.2 does not ask for. Those of a level that a socket does not have are refused by the kernel. */
 static const struct option {
@@ -80,70 +72,29 @@ static json_t *options_of(int fd)
     return all;
 }
 
-struct seen {
-    uint64_t *inode;
-    size_t count;
-    size_t options; /* that were found */
-    int left_out;
-};
-
-static int is_new(struct seen *s, uint64_t inode)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->inode[i] == inode)
-            return 0;
-    if ((s->count & (s->count - 1)) == 0)
-        s->inode = bv_realloc(s->inode, s->count ? s->count * 2 : 1, sizeof(*s->inode));
-    s->inode[s->count++] = inode;
-    return 1;
-}
-
-static void take_one(pid_t pid, int number, uint64_t inode, struct seen *seen, json_t *list)
-{
-    if (!is_new(seen, inode))
-        return;
-    autoclose int fd = bv_fd_borrow(pid, number);
-    autojson json_t *set = fd < 0 ? NULL : options_of(fd);
-    size_t n = json_object_size(set);
-    if (seen->options + n > BV_FORGOTTEN_OPTIONS) {
-        seen->left_out++;
-        return;
-    }
-    seen->options += n;
-    if (n)
-        bv_json_append(list, json_pack("{s:i, s:i, s:O}", "pid", (int)pid, "fd", number, "options", set));
-}
-
-/* Nothing is read but links: the tree stands still meanwhile, and may have many descriptors. */
-static void take_of(int procfd, pid_t pid, struct seen *seen, json_t *list)
-{
-    char name[32], target[64];
-    snprintf(name, sizeof(name), "%d/fd", (int)pid);
-    autoclose int fd = openat(procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autoclosedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (dir)
-        (void)steal_fd(&fd);
-    for (const struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
-        uint64_t inode;
-        ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
-        target[n > 0 ? n : 0] = '\0';
-        if (sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1)
-            take_one(pid, (int)strtol(e->d_name, NULL, 10), inode, seen, list);
-    }
-}
-
 int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_error *err)
 {
-    struct seen seen = {0};
-    autopids struct bv_pids pids = {0};
-    if (bv_tree_scan(procfd, root, &pids, err) < 0)
+    autofdsockets struct bv_fd_sockets sockets = {0};
+    size_t options = 0;
+    int left_out = 0;
+    if (bv_fd_sockets_scan(procfd, root, &sockets, err) < 0)
         return -1;
     json_t *list = json_array();
-    for (size_t i = 0; i < pids.count; i++)
-        take_of(procfd, pids.pid[i], &seen, list);
-    free(seen.inode);
+    for (size_t i = 0; i < sockets.count; i++) {
+        const struct bv_fd_socket *s = &sockets.socket[i];
+        autoclose int fd = bv_fd_borrow(s->pid, s->fd);
+        autojson json_t *set = fd < 0 ? NULL : options_of(fd);
+        size_t n = json_object_size(set);
+        if (options + n > BV_FORGOTTEN_OPTIONS) {
+            left_out++;
+            continue;
+        }
+        options += n;
+        if (n)
+            bv_json_append(list, json_pack("{s:i, s:i, s:O}", "pid", (int)s->pid, "fd", s->fd, "options", set));
+    }
     *ret = list;
-    return seen.left_out;
+    return left_out;
 }
 
 static int set_options(int fd, const json_t *wanted)

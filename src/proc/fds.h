@@ -43,6 +43,25 @@ void bv_fds_free(struct bv_fds *f);
  * Errors: BV_ENOTRUNNING, BV_EDENIED (not our process), BV_EINTERNAL. */
 int bv_fds_scan(int procfd, pid_t pid, struct bv_fds *ret, struct bv_error *err);
 
+/* A socket, and one of the descriptors that lead to it. */
+struct bv_fd_socket {
+    uint64_t inode;
+    pid_t pid;
+    int fd;
+};
+
+struct bv_fd_sockets {
+    struct bv_fd_socket *socket; /* each once, ascending by inode */
+    size_t count;
+};
+void bv_fd_sockets_free(struct bv_fd_sockets *s);
+#define autofdsockets __attribute__((cleanup(bv_fd_sockets_free)))
+
+/* All sockets of `root` and its descendants, by links alone: of many descriptors much faster than the above. A process
+ * that is gone, has ended, or may not be looked at, has none. Errors: BV_ENOTRUNNING if that is `root`, BV_EINTERNAL.
+ */
+int bv_fd_sockets_scan(int procfd, pid_t root, struct bv_fd_sockets *ret, struct bv_error *err);
+
 /* Open what descriptor `fd` of `pid` refers to, by its /proc link, so that a renamed or deleted file is still found.
  * Returns the descriptor, or -1 with errno. */
 int bv_fd_reopen(int procfd, pid_t pid, int fd, int flags);

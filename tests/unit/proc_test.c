@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -400,6 +401,50 @@ static void things_of_another_namespace_are_opened_there(void **state)
     assert_int_equal(lines, 3); /* two of heading, and lo */
 }
 
+/* Which of the tree's sockets this is; -1 = none of them. */
+static ssize_t find_socket(const struct bv_fd_sockets *all, int fd)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    for (size_t i = 0; i < all->count; i++)
+        if (all->socket[i].inode == st.st_ino)
+            return (ssize_t)i;
+    return -1;
+}
+
+static void sockets_of_a_tree_are_found_once_each(void **state)
+{
+    (void)state;
+    struct bv_error err = {0};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    autoclose int first = pair[0], second = pair[1], again = dup(pair[0]);
+    autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t child = idle_child(); /* has them too */
+    pid_t zombie = fork();
+    if (zombie == 0)
+        _exit(0);
+    assert_int_equal(waitid(P_PID, (id_t)zombie, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+
+    autofdsockets struct bv_fd_sockets all = {0};
+    assert_int_equal(bv_fd_sockets_scan(procfd, getpid(), &all, &err), 0);
+    ssize_t one = find_socket(&all, first), other = find_socket(&all, second);
+    assert_true(one >= 0 && other >= 0 && one != other);
+    assert_true(find_socket(&all, null) < 0);
+    assert_int_equal(all.socket[one].pid, getpid());
+    assert_int_equal(all.socket[one].fd, first);
+    for (size_t i = 1; i < all.count; i++)
+        assert_true(all.socket[i - 1].inode < all.socket[i].inode);
+    assert_int_equal(waitpid(zombie, NULL, 0), zombie);
+
+    autofdsockets struct bv_fd_sockets of_child = {0};
+    assert_int_equal(bv_fd_sockets_scan(procfd, child, &of_child, &err), 0);
+    assert_true(find_socket(&of_child, first) >= 0);
+    end(child);
+    assert_int_equal(bv_fd_sockets_scan(procfd, child, &of_child, &err), -1);
+    assert_int_equal(err.code, BV_ENOTRUNNING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +457,7 @@ int main(void)
         cmocka_unit_test(a_deleted_file_is_still_found),
         cmocka_unit_test(a_file_called_deleted_is_not_deleted),
         cmocka_unit_test(a_file_that_is_there_is_not_deleted_whatever_the_kernel_says),
+        cmocka_unit_test(sockets_of_a_tree_are_found_once_each),
         cmocka_unit_test(fields_are_found_by_their_whole_key),
         cmocka_unit_test(a_filter_of_system_calls_is_noticed),
         cmocka_unit_test(numbers_of_the_kernel_are_read),
