@@ -19,7 +19,7 @@
 
 #define CONFIG_MAX (16u << 20)
 #define STATE_MAX  (1u << 20) /* annotations are the user's */
-#define CLAIM_FILE "claim"    /* the boot during which a container of the job's name is ours */
+#define OWNED_FILE "owned"    /* the boot during which a container of the job's name is ours */
 
 static const char detached[] = "Bivouac waits for the container: leave this option out";
 static const char pid_file[] = "Bivouac has such a file of its own: leave this option out";
@@ -158,7 +158,7 @@ static int ask_state(const struct oci *o, json_t **ret, struct bv_error *err)
 }
 
 /* From here on a container of that name is ours to remove, whatever becomes of us. A name that is in use never is. */
-static int claim(const struct oci *o, enum bv_code code, struct bv_error *err)
+static int own(const struct oci *o, enum bv_code code, struct bv_error *err)
 {
     struct bv_host host;
     autojson json_t *state = NULL;
@@ -170,15 +170,15 @@ static int claim(const struct oci *o, enum bv_code code, struct bv_error *err)
     autoclose int dir = open(o->c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || bv_host_read(&host, err) < 0)
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open %s", o->c->dir);
-    return bv_publish(dir, CLAIM_FILE, host.boot_id, strlen(host.boot_id), 1, err);
+    return bv_publish(dir, OWNED_FILE, host.boot_id, strlen(host.boot_id), 1, err);
 }
 
 /* No container outlives a boot, but files may. */
-static int has_claim(const struct bv_engine_container *c)
+static int is_owned(const struct bv_engine_container *c)
 {
     struct bv_host host;
     autoclose int dir = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    autofree char *boot = dir < 0 ? NULL : bv_read_proc(dir, CLAIM_FILE, sizeof(host.boot_id));
+    autofree char *boot = dir < 0 ? NULL : bv_read_proc(dir, OWNED_FILE, sizeof(host.boot_id));
     return boot && bv_host_read(&host, NULL) == 0 && strcmp(boot, host.boot_id) == 0;
 }
 
@@ -202,7 +202,7 @@ static void forget(const struct bv_engine_container *c)
     if (dir < 0)
         return;
     unlinkat(dir, BV_CONTAINER_PID, 0);
-    unlinkat(dir, CLAIM_FILE, 0);
+    unlinkat(dir, OWNED_FILE, 0);
 }
 
 /* crun mounts the root here while it restores, and is not to find it the next time. */
@@ -226,7 +226,7 @@ static int start(const struct bv_engine_container *c, struct bv_error *err)
     begin(&o, &w, (const char *[]){"run", "--detach", "--pid-file", file, NULL});
     bv_words_add_list(&w, (const char *const *)c->argv + o.command.verb + 1);
     struct runtime_run r = {.argv = bv_words_argv(&w), .cwd = c->cwd};
-    if (claim(&o, BV_ENOEXEC, err) < 0 || runtime_run(&r, &status, err) < 0)
+    if (own(&o, BV_ENOEXEC, err) < 0 || runtime_run(&r, &status, err) < 0)
         return -1;
     if (status != 0) {
         if (WIFEXITED(status)) /* it has removed what there was of it */
@@ -244,7 +244,7 @@ static int remove_it(const struct bv_engine_container *c, struct bv_error *err)
     struct oci o;
     autowords struct bv_words w = {0};
     autojson json_t *state = NULL;
-    if (!has_claim(c)) {
+    if (!is_owned(c)) {
         forget(c);
         return 0;
     }
@@ -318,7 +318,7 @@ static int restore(const struct bv_engine_restore *r, const char *const *groups,
     bv_words_add_list(&w, groups);
     bv_words_add(&w, o.id);
     struct runtime_run how = {.argv = bv_words_argv(&w), .cwd = r->container->cwd, .own_mounts = 1};
-    if (claim(&o, BV_ERESTORE, err) < 0 || runtime_run(&how, &status, err) < 0)
+    if (own(&o, BV_ERESTORE, err) < 0 || runtime_run(&how, &status, err) < 0)
         return -1;
     if (WIFEXITED(status) && status != 0) { /* it has removed what there was of it */
         tidy_bundle(&o);

@@ -293,7 +293,7 @@ static int dump(struct bv_engine_dump *d, struct bv_error *err)
 /* From here on it is ours to remove. That is for podman to say: its status is 1 for no container, else it does not
  * know.
  */
-static int claim(const struct podman *p, const char *id, struct bv_error *err)
+static int own(const struct podman *p, const char *id, struct bv_error *err)
 {
     char said[1024] = "";
     int status;
@@ -322,7 +322,7 @@ static int restore(const struct bv_engine_restore *r, struct bv_error *err)
     char id[ID_TEXT];
     autofree char *archive = NULL, *conmon = NULL;
     if (parse(r->container, &p, err) < 0 || read_image(r->images_fd, id, err) < 0 ||
-        name_archive(r->images_fd, &archive, err) < 0 || stand_in(&p, &conmon, err) < 0 || claim(&p, id, err) < 0)
+        name_archive(r->images_fd, &archive, err) < 0 || stand_in(&p, &conmon, err) < 0 || own(&p, id, err) < 0)
         return -1;
     autowords struct bv_words w = {0};
     begin(&p, &w, conmon,
