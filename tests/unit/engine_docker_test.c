@@ -94,6 +94,7 @@ static pid_t start_copier(const struct tmpdir *d, int from)
     pid_t pid = fork();
     if (pid > 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     autoclose int seen = openat(d->fd, "seen", O_WRONLY | O_APPEND | O_CLOEXEC);
     if (bv_read_full(from, mark, sizeof(mark)) != sizeof(mark) || mark[0] != '\036' || mark[43] != '\036')
         _exit(1);
