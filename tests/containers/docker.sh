@@ -67,7 +67,7 @@ cat /var/tmp/closed; echo "last" >&2
 exit 0'
 job_start fast inner -- "${run[@]}" box /bin/bash -c "$inner"
 require wait_for has_lines fast.out 500
-ok "one that writes as fast as it can is checkpointed" bivouac checkpoint inner
+ok "one that writes as fast as it can is checkpointed" checkpoint_started inner
 upper=$(api GET "/containers/$(docker_ids)/json" | jq -r .GraphDriver.Data.UpperDir)
 echo new >"$upper/var/tmp/closed"
 echo new >"$upper/var/tmp/other"
@@ -79,7 +79,7 @@ docker_up --storage-driver overlay2 --experimental
 docker_image box root
 job_start fast inner -- "${run[@]}" box /bin/bash -c "$inner"
 ok "it is continued with a dockerd that does not know it" goes_on fast
-ok "and checkpointed again" bivouac checkpoint inner
+ok "and checkpointed again" checkpoint_started inner
 upper=$(api GET "/containers/$(docker_ids)/json" | jq -r .GraphDriver.Data.UpperDir)
 ok "what it had not yet written is not in its file system" test ! -e "$upper/var/tmp/other"
 touch fast/data/end
@@ -102,7 +102,7 @@ is "$(tail -n 1 short.out)" value "has said what it had to say"
 rm fast/data/end
 job_start fast both -- "${run[@]}" box /bin/bash -c "$counter"
 require wait_for has_lines fast/data/log 5
-ok "a checkpoint of a job that nobody will tidy up behind" bivouac checkpoint both
+ok "a checkpoint of a job that nobody will tidy up behind" checkpoint_started both
 # Each would tidy up behind the other, if it saw it go.
 init=$(pgrep -x -P "$job_pid" bivouac-init)
 kill -STOP "$job_pid" "$init"

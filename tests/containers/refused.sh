@@ -84,7 +84,7 @@ rm -f box/data/log box.out
 # A checkpoint that is damaged is never given to the runtime.
 job_start box "$id" -- "${run[@]}" "$id"
 require wait_for has_lines box.out 5
-require bivouac checkpoint --kill "$id"
+require checkpoint_started --kill "$id"
 job_wait
 flip "$(find "store/jobs/$id/000001" -name 'pack*' | head -n 1)"
 ends_with 104 "a flipped byte" bivouac run --job "$id" -- "${run[@]}" "$id"
@@ -100,7 +100,7 @@ BIVOUAC_STORE=$PWD/small job_start box "$id" -- "${run[@]}" "$id"
 export BIVOUAC_STORE=$PWD/small
 require wait_for has_lines box.out 5
 head -c 960k /dev/zero >small/filler 2>/dev/null || :
-fails "a checkpoint in a store that is full" 105 bivouac checkpoint --kill "$id"
+fails "a checkpoint in a store that is full" 105 checkpoint_started --kill "$id"
 ok "the job goes on" goes_on box
 rm small/filler
 ok "and is checkpointed when there is room" bivouac checkpoint "$id"

@@ -113,7 +113,7 @@ container_life()
 
     job_start "$dir" "$id" -- "$@"
     ok "it is continued" goes_on "$dir"
-    ok "a third checkpoint, of the restored one, ends the attempt" bivouac checkpoint --kill "$id"
+    ok "a third checkpoint, of the restored one, ends the attempt" checkpoint_started --kill "$id"
     job_wait
     is "$job_status" 85 "as one that was checkpointed"
     ok "and the container with it" is_not_listed "$list"
