@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capsule/private.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 
 #define SIBLINGS_MAX 512
@@ -78,15 +79,13 @@ static int overlay(const char *path, struct bv_error *err)
     if (mount_one("bivouac", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m", err) < 0)
         return -1;
     int shown = 0;
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
+    for (const char *name; (name = bv_list_next(dir));) {
         if (++shown > SIBLINGS_MAX)
             return bv_fail(err, BV_EHOST, 0, "%s has more than %d entries: create the missing directory in it yourself",
                            path, SIBLINGS_MAX);
-        show_entry(dirfd(dir), path, e->d_name);
+        show_entry(dirfd(dir), path, name);
     }
-    return 0;
+    return errno ? bv_fail(err, BV_EHOST, errno, "cannot list %s", path) : 0;
 }
 
 /* Make sure that something of the right type is at `path`, to mount on. Nothing is created on the host: where a
