@@ -118,7 +118,7 @@ ok "and goes on" goes_on fast
 init=$(pgrep -x -P "$job_pid" bivouac-init)
 copier=$(pgrep -x -P "$init" bivouac-docker)
 kill -STOP "$copier"
-bivouac checkpoint both >/dev/null 2>checkpoint.err &
+checkpoint_started both >/dev/null 2>&1 &
 asked=$!
 require wait_for docker_is_paused
 kill -KILL -- "-$(pgrep -x -P "$init" bivouac-init)"
@@ -152,7 +152,7 @@ require wait_for has_lines gone.out 5
 init=$(pgrep -x -P "$job_pid" bivouac-init)
 copier=$(pgrep -x -P "$init" bivouac-docker)
 kill -STOP "$copier"
-bivouac checkpoint gone >/dev/null 2>&1 &
+checkpoint_started gone >/dev/null 2>&1 &
 asked=$!
 require wait_for docker_is_paused
 kill -KILL "$docker_pid"
