@@ -2,7 +2,7 @@
 /* The files that the frozen tree has open or mapped: which of them may change, and what must be kept of each. */
 #include "job/capture_private.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "proc/fds.h"
 #include "proc/maps.h"
@@ -78,20 +79,26 @@ static int is_real(int fd)
 }
 
 /* A deleted file that has another link cannot go into an image; the engine gives it a name "link_remap.N" beside its
- * old one, and takes that away again when the tree runs on. Find it: a restart will need it. */
-static char *link_remap_of(const char *path, const struct stat *wanted)
+ * old one, and takes that away again when the tree runs on. Find it: a restart will need it. *ret is NULL if it has
+ * none. */
+static int find_link_remap(const char *path, const struct stat *wanted, char **ret, struct bv_error *err)
 {
     const char *slash = strrchr(path, '/');
     autofree char *dir_path = bv_strndup(path, slash && slash > path ? (size_t)(slash - path) : 1);
     autoclosedir DIR *dir = opendir(dir_path);
-    for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+    if (!dir && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
+        return 0;
+    if (!dir)
+        return bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", dir_path);
+    for (const char *name; (name = bv_list_next(dir));) {
         struct stat st;
-        if (strncmp(e->d_name, "link_remap.", 11) == 0 &&
-            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == wanted->st_dev &&
-            st.st_ino == wanted->st_ino)
-            return bv_asprintf("%s/%s", strcmp(dir_path, "/") == 0 ? "" : dir_path, e->d_name);
+        if (strncmp(name, "link_remap.", 11) == 0 && fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino) {
+            *ret = bv_asprintf("%s/%s", strcmp(dir_path, "/") == 0 ? "" : dir_path, name);
+            return 0;
+        }
     }
-    return NULL;
+    return errno ? bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", dir_path) : 0;
 }
 
 /* Whoever opens such a file waits until its owner has given the lease up, which stands still. */
@@ -107,20 +114,35 @@ static int is_silly(const char *path)
     return strncmp(strrchr(path, '/') + 1, ".nfs", 4) == 0;
 }
 
-static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d)
+static int is_limit(int sys_errno)
+{
+    return sys_errno == EMFILE || sys_errno == ENFILE;
+}
+
+/* Whatever is not looked at would not be put back. */
+static int too_many(struct bv_error *err)
+{
+    return bv_fail(err, BV_EHOST, 0,
+                   "the job has more files open than one process may have here: have the hard limit of open files "
+                   "raised (ulimit -Hn)");
+}
+
+static int add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid_t pid, const struct bv_fd *d,
+                  struct bv_error *err)
 {
     unsigned access = d->flags & O_ACCMODE;
     if (d->kind != BV_FD_FILE || d->target[0] != '/' || capture_covers(c, d->target, d->st.st_dev))
-        return;
+        return 0;
     autofree char *remap = NULL;
-    if ((d->deleted || is_silly(d->target)) && d->st.st_nlink > 0 && !(c->how & BV_CAPTURE_OUTSIDE))
-        remap = link_remap_of(d->target, &d->st);
+    if ((d->deleted || is_silly(d->target)) && d->st.st_nlink > 0 && !(c->how & BV_CAPTURE_OUTSIDE) &&
+        find_link_remap(d->target, &d->st, &remap, err) < 0)
+        return -1;
     if (d->deleted && !remap)
-        return; /* a ghost: the engine keeps its content */
+        return 0; /* a ghost: the engine keeps its content */
 
     autofree char *path = capture_name(c, remap ? remap : d->target, &d->st, access != O_RDONLY);
     if (!path)
-        return;
+        return 0;
 
     struct open_file *f = find_or_add(all, path, &d->st);
     f->link_remap |= remap != NULL;
@@ -129,6 +151,8 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY | O_NOATIME);
     if (f->fd < 0 && !f->leased)
         f->fd = bv_fd_reopen(procfd, pid, d->fd, O_RDONLY);
+    if (f->fd < 0 && !f->leased && is_limit(errno))
+        return too_many(err);
     if (f->fd >= 0 && fstat(f->fd, &f->st) < 0)
         close_fd(&f->fd);
 
@@ -136,27 +160,56 @@ static void add_fd(struct bv_capture *c, struct open_files *all, int procfd, pid
     f->writers += access != O_RDONLY;
     f->appenders += access != O_RDONLY && (d->flags & O_APPEND);
     f->at_end += access == O_WRONLY && !(d->flags & O_APPEND) && d->pos == f->st.st_size;
+    return 0;
 }
 
 /* A shared writable mapping lives on when its descriptor is closed. */
-static void add_map(struct bv_capture *c, struct open_files *all, pid_t pid, const struct bv_map *m)
+static int add_map(struct bv_capture *c, struct open_files *all, pid_t pid, const struct bv_map *m,
+                   struct bv_error *err)
 {
     if (!m->shared || !m->writable || !m->path || m->path[0] != '/' || m->deleted)
-        return;
+        return 0;
     struct stat st;
     autofree char *there = bv_asprintf("/proc/%d/root%s", (int)pid, m->path);
     const char *seen = c->how & BV_CAPTURE_OUTSIDE ? there : m->path;
     autoclose int fd = open(seen, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && is_limit(errno))
+        return too_many(err);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != m->ino ||
         capture_covers(c, m->path, st.st_dev))
-        return;
+        return 0;
     autofree char *path = capture_name(c, m->path, &st, 1);
     if (!path)
-        return;
+        return 0;
     struct open_file *f = find_or_add(all, path, &st);
     f->mapped = 1;
     if (f->fd < 0)
         f->fd = steal_fd(&fd);
+    return 0;
+}
+
+/* Zombies have no files, nor memory. */
+static int is_zombie(int procfd, pid_t pid)
+{
+    struct bv_task task;
+    return bv_task_read(procfd, pid, &task, NULL) < 0 || task.state == 'Z' || task.state == 'X';
+}
+
+static int collect_process(struct bv_capture *c, int procfd, pid_t pid, struct open_files *all, struct bv_error *err)
+{
+    autofds struct bv_fds fds = {0};
+    automaps struct bv_maps maps = {0};
+    if (bv_fds_scan(procfd, pid, &fds, err) < 0 || bv_maps_scan(procfd, pid, &maps, err) < 0)
+        return is_zombie(procfd, pid) ? 0 : -1;
+    for (size_t k = 0; k < fds.count; k++)
+        if (add_fd(c, all, procfd, pid, &fds.fd[k], err) < 0)
+            return -1;
+    for (size_t k = 0; k < maps.count; k++)
+        if (add_map(c, all, pid, &maps.map[k], err) < 0)
+            return -1;
+    if (!(c->how & BV_CAPTURE_OUTSIDE)) /* of mounts that are not ours */
+        capture_note_process(c, procfd, pid, &fds, &maps);
+    return 0;
 }
 
 static int collect(struct bv_capture *c, pid_t root, struct open_files *all, struct bv_error *err)
@@ -167,19 +220,9 @@ static int collect(struct bv_capture *c, pid_t root, struct open_files *all, str
         return bv_fail(err, BV_EINTERNAL, errno, "cannot open /proc");
     if (bv_tree_scan(procfd, root, &pids, err) < 0)
         return -1;
-    for (size_t i = 0; i < pids.count; i++) {
-        autofds struct bv_fds fds = {0};
-        automaps struct bv_maps maps = {0};
-        /* Zombies have neither. */
-        if (bv_fds_scan(procfd, pids.pid[i], &fds, NULL) == 0)
-            for (size_t k = 0; k < fds.count; k++)
-                add_fd(c, all, procfd, pids.pid[i], &fds.fd[k]);
-        if (bv_maps_scan(procfd, pids.pid[i], &maps, NULL) == 0)
-            for (size_t k = 0; k < maps.count; k++)
-                add_map(c, all, pids.pid[i], &maps.map[k]);
-        if (!(c->how & BV_CAPTURE_OUTSIDE)) /* of mounts that are not ours */
-            capture_note_process(c, procfd, pids.pid[i], &fds, &maps);
-    }
+    for (size_t i = 0; i < pids.count; i++)
+        if (collect_process(c, procfd, pids.pid[i], all, err) < 0)
+            return -1;
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -206,11 +207,22 @@ static int check_frozen(const struct context *x, struct bv_error *err)
     return bv_fail(err, BV_EENGINE, 0, "the dump was interrupted: the engine died while the job was frozen");
 }
 
+/* All files of all processes are open here at once, until the tree runs on and the last ones are copied. */
+static void allow_many_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return; /* who needs more will be told */
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int on_frozen(void *arg, struct bv_error *err)
 {
     struct context *x = arg;
     autojson json_t *affinity = NULL, *forgotten = NULL, *network = NULL;
     bv_fault_point("checkpoint-frozen");
+    allow_many_files();
     int left_out = 0, unbound = 0, outside = x->op->container ? BV_CAPTURE_OUTSIDE : 0;
     if (x->op->engine->capabilities & BV_ENGINE_ROOTFS)
         outside |= BV_CAPTURE_NO_ROOT;

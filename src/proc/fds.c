@@ -177,7 +177,7 @@ int bv_fds_scan(int procfd, pid_t pid, struct bv_fds *ret, struct bv_error *err)
         errno = 0;
         if (read_one(procfd, pid, dirfd(dir), e->d_name, &fds.fd[fds.count]) == 0)
             fds.count++;
-        else if (errno == EACCES || errno == EPERM)
+        else if (errno == EACCES || errno == EPERM || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             return scan_failed(pid, errno, err); /* listing is free for all, looking closer is not */
     }
     if (fds.count)

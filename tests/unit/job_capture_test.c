@@ -2,6 +2,8 @@
 /* A real process has files open and is stopped, as at a checkpoint. */
 #include "job_files_fixture.h"
 
+#include <sys/resource.h>
+
 static void assert_class(const struct files_fixture *f, const char *name, const char *class)
 {
     const json_t *e = file_entry(f, name);
@@ -335,6 +337,42 @@ static void two_names_of_one_file_are_one_entry(void **state)
     assert_int_equal(json_array_size(json_object_get(f->captured, "files")), 1);
 }
 
+/* With few descriptors left, a capture fails, or it has all files: it never has some of them. */
+static void a_capture_has_all_files_or_fails(void **state)
+{
+    struct files_fixture *f = *state;
+    struct rlimit before, few;
+    int failed = 0, complete = 0;
+    put_text(f->work, "a", "x");
+    put_text(f->work, "b", "y");
+    start_job(f, (const struct opened[]){{"a", O_RDWR, 0, 0, 0}, {"b", O_RDWR, 0, 1, 0}}, 2);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    autoclose int next = dup(f->work);
+    for (few = before, few.rlim_cur = (rlim_t)next; !complete && few.rlim_cur < (rlim_t)next + 40; few.rlim_cur++) {
+        struct bv_capture *c = NULL;
+        struct bv_error why = {0};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int rc = bv_capture_take(&f->spec, f->job, 0, f->staging, &c, &why);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        if (rc < 0) {
+            assert_int_not_equal(why.code, 0);
+            failed++;
+        } else {
+            autofree char *text = NULL;
+            assert_int_equal(json_array_size(bv_capture_warnings(c)), 0);
+            assert_ok(bv_capture_finish(c, &err));
+            assert_ok(bv_read_file(f->staging, BV_CAPTURE_JSON, 1 << 24, &text, NULL, &err));
+            assert_ok(bv_json_parse(text, strlen(text), &f->captured, &err));
+            assert_non_null(file_entry(f, "a"));
+            assert_non_null(file_entry(f, "b"));
+            complete = 1;
+        }
+        assert_ok(bv_remove_tree(f->staging, BV_CAPTURE_FILES, &err));
+    }
+    assert_true(failed > 3 && complete);
+    end_job(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +395,7 @@ int main(void)
         files_test(what_can_wait_is_copied_when_the_job_runs_again),
         files_test(what_is_cut_before_it_is_copied_has_no_content),
         files_test(two_names_of_one_file_are_one_entry),
+        files_test(a_capture_has_all_files_or_fails),
     };
     return cmocka_run_group_tests(tests, private_shm, NULL);
 }
