@@ -75,7 +75,7 @@ static json_t *options_of(int fd)
 int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_error *err)
 {
     autofdsockets struct bv_fd_sockets sockets = {0};
-    size_t options = 0;
+    size_t kept = 0;
     int left_out = 0;
     if (bv_fd_sockets_scan(procfd, root, &sockets, err) < 0)
         return -1;
@@ -85,11 +85,11 @@ int bv_forgotten_sockets_take(int procfd, pid_t root, json_t **ret, struct bv_er
         autoclose int fd = bv_fd_borrow(s->pid, s->fd);
         autojson json_t *set = fd < 0 ? NULL : options_of(fd);
         size_t n = json_object_size(set);
-        if (options + n > BV_FORGOTTEN_OPTIONS) {
+        if (kept + n > BV_FORGOTTEN_OPTIONS) {
             left_out++;
             continue;
         }
-        options += n;
+        kept += n;
         if (n)
             bv_json_append(list, json_pack("{s:i, s:i, s:O}", "pid", (int)s->pid, "fd", s->fd, "options", set));
     }
