@@ -308,10 +308,10 @@ report_pool()
     condor_q -allusers -nobatch 2>&1 | diag
     condor_q -allusers -hold 2>&1 | diag
     for name in "${!pool_user[@]}"; do
-        for file in "$(dir_of "$name")"/{log,err} "$(sandbox_of "$name")/_condor_stderr"; do
+        for file in "$(dir_of "$name")"/{log,err,.job_wrapper_failure} "$(sandbox_of "$name")/_condor_stderr"; do
             [[ -e $file ]] || continue
             diag "--- $file"
-            { grep -v '^ten more' "$file" || :; } | tail -n 40 | diag
+            { grep -v -e "^ten more" -e "Changing job attribute" "$file" || :; } | tail -n 80 | diag
         done
     done
     for file in /var/log/condor/{StarterLog.*,ShadowLog,SchedLog}; do
