@@ -160,9 +160,11 @@ static int move_aside(struct sweep *s, int dir, const char *name, const char *re
 {
     autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     autofree char *path = bv_asprintf("%s/%s", s->root, rel);
+    if (fd < 0 && errno == ENOENT)
+        return 0; /* not ours, and gone already: a scheduler may write beside the job */
     if (fd < 0 || rollback_keep(s->r, fd, 0, path, "created after the checkpoint", err) < 0)
         return fd < 0 ? bv_fail(err, BV_EDENIED, errno, "cannot keep %s aside", path) : -1;
-    if (unlinkat(dir, name, 0) < 0)
+    if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         return bv_fail(err, BV_EDENIED, errno, "cannot move %s aside", path);
     return 0;
 }

@@ -172,6 +172,37 @@ static void nothing_is_touched_where_something_else_has_a_name(void **state)
     assert_text(f->work, "a", "one\n");
 }
 
+/* As a scheduler does, that writes its own files beside the job's. */
+static pid_t start_renamer(struct files_fixture *f)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) {
+        close(openat(f->work, "ad.tmp", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        renameat(f->work, "ad.tmp", f->work, "ad");
+        unlinkat(f->work, "ad", 0);
+    }
+}
+
+static void what_goes_away_while_it_is_looked_at_is_no_failure(void **state)
+{
+    struct files_fixture *f = *state;
+    put_text(f->work, "a", "one\n");
+    capture_work(f, NULL);
+    pid_t renamer = start_renamer(f);
+    for (int i = 0; i < 300; i++) {
+        autojson json_t *kept = json_array();
+        assert_ok(bv_rollback_files(f->staging, f->kept, NULL, 0, kept, &err));
+        for (size_t k = 0; k < json_array_size(kept); k++)
+            unlinkat(f->kept, json_string_value(json_object_get(json_array_get(kept, k), "kept")), 0);
+    }
+    kill(renamer, SIGKILL);
+    assert_int_equal(waitpid(renamer, NULL, 0), renamer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +211,7 @@ int main(void)
         files_test(a_directory_becomes_what_it_was),
         files_test(what_was_created_since_is_moved_aside),
         files_test(what_is_excluded_stays_as_it_is),
+        files_test(what_goes_away_while_it_is_looked_at_is_no_failure),
         files_test(a_store_inside_the_directory_lives_on),
         files_test(nothing_is_put_back_through_a_link_that_took_a_directory_s_place),
         files_test(volatile_directories_are_filled_and_nothing_is_kept),

@@ -19,8 +19,8 @@
 #define INCOMING BV_CONDOR_DIR "/incoming"
 
 const char *const bv_condor_globs[] = {
-    ".job.ad",     ".machine.ad",  ".update.ad", ".chirp.config",  ".condor_*", "_condor_*",
-    BV_CONDOR_DIR, BV_CONDOR_FILE, NEW_FILE,     "bivouac-[0-9]*", NULL,
+    ".job.ad",   ".job.ad.tmp", ".machine.ad", ".machine.ad.tmp", ".update.ad", ".update.ad.tmp", ".chirp.config",
+    ".condor_*", "_condor_*",   BV_CONDOR_DIR, BV_CONDOR_FILE,    NEW_FILE,     "bivouac-[0-9]*", NULL,
 };
 
 int bv_condor_is_own(const char *name)
