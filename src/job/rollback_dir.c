@@ -135,6 +135,9 @@ int rollback_put_entries(struct rollback *r, int dir, const json_t *entries, jso
 
 /* --- what was not there at the checkpoint --- */
 
+/* Somebody else may write here beside the job, as a scheduler does: what is gone before we take it away is no
+ * failure. */
+
 struct sweep {
     struct rollback *r;
     const json_t *seen; /* paths, escaped as in the list */
@@ -161,7 +164,7 @@ static int move_aside(struct sweep *s, int dir, const char *name, const char *re
     autoclose int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     autofree char *path = bv_asprintf("%s/%s", s->root, rel);
     if (fd < 0 && errno == ENOENT)
-        return 0; /* not ours, and gone already: a scheduler may write beside the job */
+        return 0;
     if (fd < 0 || rollback_keep(s->r, fd, 0, path, "created after the checkpoint", err) < 0)
         return fd < 0 ? bv_fail(err, BV_EDENIED, errno, "cannot keep %s aside", path) : -1;
     if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
@@ -183,11 +186,11 @@ static int sweep_entry(struct sweep *s, int dir, const char *name, const char *p
             return 0;
         int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (sub < 0)
-            return known ? 0 : bv_fail(err, BV_EDENIED, errno, "cannot open the directory %s", rel);
+            return known || errno == ENOENT ? 0 : bv_fail(err, BV_EDENIED, errno, "cannot open the directory %s", rel);
         if (sweep_dir(s, sub, rel, err) < 0)
             return -1;
         /* A directory made since goes when it is empty; what was excluded keeps it. */
-        if (!known && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+        if (!known && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST && errno != ENOENT)
             return bv_fail(err, BV_EDENIED, errno, "cannot remove the directory %s", rel);
         return 0;
     }
@@ -195,7 +198,7 @@ static int sweep_entry(struct sweep *s, int dir, const char *name, const char *p
         return 0;
     if (S_ISREG(st.st_mode))
         return move_aside(s, dir, name, rel, err);
-    if (S_ISLNK(st.st_mode) && unlinkat(dir, name, 0) < 0)
+    if (S_ISLNK(st.st_mode) && unlinkat(dir, name, 0) < 0 && errno != ENOENT)
         return bv_fail(err, BV_EDENIED, errno, "cannot remove the link %s", rel);
     return 0;
 }
@@ -210,7 +213,7 @@ static int sweep_dir(struct sweep *s, int owned, const char *prefix, struct bv_e
     for (const char *name; (name = bv_list_next(dir));)
         if (sweep_entry(s, dirfd(dir), name, prefix, err) < 0)
             return -1;
-    return errno ? bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", prefix) : 0;
+    return errno && errno != ENOENT ? bv_fail(err, BV_EINTERNAL, errno, "cannot list %s", prefix) : 0;
 }
 
 int rollback_directory(struct rollback *r, const json_t *d, struct bv_error *err)

@@ -184,6 +184,10 @@ static pid_t start_renamer(struct files_fixture *f)
         close(openat(f->work, "ad.tmp", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
         renameat(f->work, "ad.tmp", f->work, "ad");
         unlinkat(f->work, "ad", 0);
+        mkdirat(f->work, "dir", 0700);
+        unlinkat(f->work, "dir", AT_REMOVEDIR);
+        symlinkat("a", f->work, "link");
+        unlinkat(f->work, "link", 0);
     }
 }
 
