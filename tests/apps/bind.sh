@@ -5,9 +5,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
-work=$(scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(scratch)"
 cd "$work"
 mkdir here seen ref
 (cd ref && "$apps/writer" 300 >../ref.out)

@@ -5,9 +5,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
-work=$(scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(scratch)"
 cd "$work"
 
 # Both the program's files and its standard output lie in its working directory.

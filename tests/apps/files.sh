@@ -6,9 +6,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
-work=$(scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(scratch)"
 cd "$work"
 mkdir -p ref/data ref.go
 touch ref.go/2 ref.go/3

@@ -5,9 +5,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
-work=$(scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(scratch)"
 
 # The shell cannot tell exit 143 from a death by SIGTERM; this prints -15 for the latter.
 status_of()

@@ -5,9 +5,7 @@
 set -euo pipefail
 . /src/tests/lib/cycle.sh
 
-work=$(scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(scratch)"
 cd "$work"
 "$apps/ticker" 300 >ref.out 2>/dev/null
 

@@ -6,9 +6,7 @@ set -euo pipefail
 . /src/tests/lib/cycle.sh
 . /src/tests/files/lib/fuse.sh
 
-work=$(TMPDIR=$HOME scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(TMPDIR=$HOME scratch)"
 cd "$work"
 # An access control list, which only the outside can name others in: alice may write, bob may read.
 list=0x0200000001000600ffffffff02000400e903000004000400ffffffff10000400ffffffff20000400ffffffff

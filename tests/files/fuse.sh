@@ -7,9 +7,7 @@ set -euo pipefail
 . /src/tests/lib/cycle.sh
 . /src/tests/files/lib/fuse.sh
 
-work=$(TMPDIR=$HOME scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(TMPDIR=$HOME scratch)"
 kept_dir=$work/mnt.back
 cd "$work"
 

@@ -6,9 +6,7 @@ set -euo pipefail
 . /src/tests/lib/cycle.sh
 . /src/tests/files/lib/fuse.sh
 
-work=$(TMPDIR=$HOME scratch)
-checkpoint_log=$work/checkpoint.log
-export BIVOUAC_STORE=$work/store
+work_in "$(TMPDIR=$HOME scratch)"
 cd "$work"
 mkdir ref
 (cd ref && "$apps/writer" 200 >../ref.out)

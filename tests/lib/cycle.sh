@@ -22,6 +22,14 @@ SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 RANDOM=$SEED
 diag "SEED=$SEED"
 
+# work_in DIR: what this test makes lies in DIR, its store too. Sets work and checkpoint_log.
+work_in()
+{
+    work=${1:?there is no directory}
+    checkpoint_log=$work/checkpoint.log
+    export BIVOUAC_STORE=$work/store
+}
+
 # --- one job --------------------------------------------------------------------------------
 
 # job_start DIR ID [ARGUMENT…]: bivouac run in the background, in DIR, with its output appended
