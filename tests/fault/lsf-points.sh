@@ -148,7 +148,7 @@ kill_case()
     bchkpnt -k -p 0 "$job" >/dev/null || problem "bchkpnt is refused"
     if wait_for fault_reached; then
         pid=$(lsf_pid "$victim") || problem "there is no $victim"
-        [[ -z $pid ]] || kill -KILL "$pid" || problem "$victim is gone"
+        [[ -z $pid ]] || kill_dead "$pid" || problem "$victim is gone, or does not die"
     else
         problem "the point was not reached"
     fi

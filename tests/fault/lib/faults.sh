@@ -74,6 +74,20 @@ pid_of()
     esac
 }
 
+has_died()
+{
+    local state
+
+    state=$(ps -o state= -p "$1") || return 0
+    [[ $state == Z ]]
+}
+
+# kill_dead PID: "kill" comes back before the process has died, and those who are to die with it would go on meanwhile.
+kill_dead()
+{
+    kill -KILL "$1" && wait_for has_died "$1"
+}
+
 # fault_kill VICTIM: when the point is reached, and lets go what waits there.
 fault_kill()
 {
@@ -85,7 +99,7 @@ fault_kill()
         return 1
     fi
     if pid=$(pid_of "$1"); then
-        kill -KILL "$pid"
+        kill_dead "$pid" || problem "$1 does not die"
     else
         problem "there is no $1 at this point: $(ps -e -o pid,ppid,comm | tr '\n' ';')"
     fi
