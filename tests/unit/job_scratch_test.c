@@ -71,6 +71,29 @@ static void what_a_killed_command_left_is_removed_by_the_next(void **state)
     assert_int_equal(entries_in(d->fd), 2);
 }
 
+/* Between the making and the locking of its lock, a directory looks like one that was left behind. */
+static void one_that_is_being_made_is_not_taken_away(void **state)
+{
+    const struct tmpdir *d = *state;
+    struct bv_scratch s;
+    struct stat st;
+    pid_t pid = fork();
+    while (pid == 0) {
+        if (bv_scratch_create(d->path, "scratch", &s, NULL) < 0)
+            _exit(1);
+        bv_scratch_remove(&s);
+    }
+    for (int i = 0; i < 2000; i++) {
+        assert_ok(bv_scratch_create(d->path, "scratch", &s, &err));
+        assert_int_equal(stat(s.path, &st), 0);
+        bv_scratch_remove(&s);
+    }
+    int status;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status)); /* it had no failure before */
+}
+
 static void a_place_that_is_not_there_is_named(void **state)
 {
     const struct tmpdir *d = *state;
@@ -85,6 +108,7 @@ int main(void)
         tmpdir_test(it_is_removed_whatever_is_in_it),
         tmpdir_test(what_is_in_use_is_left_alone),
         tmpdir_test(what_a_killed_command_left_is_removed_by_the_next),
+        tmpdir_test(one_that_is_being_made_is_not_taken_away),
         tmpdir_test(a_place_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
