@@ -183,14 +183,20 @@ forget
 
 # --- post-exec ---
 
-# after STATE [VARIABLE=VALUE…]: the hook, with a state as terminate and echkpnt leave it.
+# overrun STATE AT: the state as terminate, which was called AT, and echkpnt leave it.
+overrun()
+{
+    printf '{"at":%d,"format":"bivouac-lsf-overrun 1","id":"103","next":0,"restarts":%d,"run_limit":60,"state":"%s"}\n' \
+        "$2" "${restarts:-0}" "$1" >"$place/.bivouac-overrun"
+}
+
+# after STATE [VARIABLE=VALUE…]: the hook, long after terminate was called.
 after()
 {
     local state=$1
 
     shift
-    [[ $state == keep ]] || printf '{"at":%d,"format":"bivouac-lsf-overrun 1","id":"103","next":0,"restarts":%d,"run_limit":60,"state":"%s"}\n' \
-        "$(date +%s)" "${restarts:-0}" "$state" >"$place/.bivouac-overrun"
+    [[ $state == keep ]] || overrun "$state" 1
     : >"$calls"
     status=0
     (cd /tmp && exec env -i PATH=/bin:/usr/bin:/usr/local/bin CALLS="$calls" LSB_JOBID=103 LSB_JOBINDEX=0 \
@@ -238,9 +244,18 @@ rm "$calls.fail-brestart"
 after keep
 is "$(<"$calls")" "" "it is not called twice"
 
-# Two at once.
+# What was there when terminate was called is of another checkpoint.
+touch -d "1 hour ago" "$place/chklog"
+overrun checkpointed "$(date +%s)"
+: >"$calls"
+LSB_JOBID=103 LSB_CHKPNT_DIR=$place LSF_BINDIR=$fake ENABLE_ORUN_RESTART=Y bivouac lsf post-exec &
+sleep 1
+is "$(<"$calls")" "" "what LSF published before is not what the hook waits for"
 touch "$place/chklog"
-after none 2>/dev/null || :
+wait "$!"
+is "$(<"$calls")" "brestart <-W> <60> <$ckpt> <103>" "when the checkpoint is published, it is called"
+
+# Two at once.
 printf '{"at":%d,"format":"bivouac-lsf-overrun 1","id":"103","next":0,"restarts":0,"run_limit":0,"state":"checkpointed"}\n' \
     "$(date +%s)" >"$place/.bivouac-overrun"
 : >"$calls"
