@@ -28,8 +28,8 @@ END
 chmod +x gated
 
 # Point, who is killed, what LSF is told of echkpnt, and which checkpoints may be the newest then.
-# "method" is the process that LSF has started, "child" the one that does the work, "engine" CRIU in the middle of its
-# work; at checkpoint-frozen it has sent everything, and keeps the job from running.
+# "method" is the process that LSF has started, "child" the one that does the work. At checkpoint-receive CRIU is in the
+# middle of its work; at checkpoint-frozen it has sent everything, and keeps the job from running.
 cases='
 lsf-echkpnt-begin    method     succeeded 1
 lsf-echkpnt-begin    child      failed    1
@@ -50,7 +50,7 @@ lsf-echkpnt-told     child      failed    2
 lsf-echkpnt-left     method     succeeded 2
 lsf-echkpnt-left     child      failed    2
 checkpoint-dump      operation  failed    1
-checkpoint-dump      engine     failed    1
+checkpoint-receive   criu       failed    1
 checkpoint-frozen    criu       failed    1
 checkpoint-pack-half writer     failed    1
 checkpoint-commit    supervisor failed    1
@@ -64,23 +64,12 @@ leader()
 # lsf_pid VICTIM
 lsf_pid()
 {
-    local method operation engine try
+    local method
 
     method=$(<"$LSF_SIM/jobs/$job.actpid")
     case $1 in
     method) printf '%s\n' "$method" ;;
     child) pgrep -P "$method" ;;
-    engine)
-        operation=$(pid_of operation)
-        fault_disarm
-        # It does not live for long: no time for a pause, or for pgrep. It is stopped before anything else is done.
-        for ((try = 0; try < 1000000; try++)); do
-            read -r engine _ <"/proc/$operation/task/$operation/children" || : # it has no newline
-            [[ -z $engine ]] || break
-        done
-        kill -STOP "$engine" || return
-        printf '%s\n' "$engine"
-        ;;
     *) pid_of "$1" ;;
     esac
 }
